@@ -1,0 +1,152 @@
+"""``echolens index``: files into a collection, and the line that accounts for each of them.
+
+Gets: paths, from argv or stdin. Gives: the accounting line on stdout; reasons and advice on stderr.
+Touches: stdin, the clock (progress). Never: opens a source file (the indexer does).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .. import output
+from ..errors import ExitCode
+from ..options import Call, common
+from ..progress import ProgressLine, duration
+
+if TYPE_CHECKING:
+    from indexer import IndexReport
+    from retrieval import Collection
+
+STORES = ("encoder", "vectors", "documents", "assets")
+
+
+def _for_new(name: str, what: str) -> Any:
+    return click.option(f"--{name}", metavar="URL", help=f"For a new collection: {what}.")
+
+
+@click.command("index")
+@click.argument("paths", nargs=-1, type=click.Path())
+@click.option(
+    "--exclude", multiple=True, metavar="GLOB", help="Pass over what matches; repeatable."
+)
+@click.option("--captions", type=click.Path(dir_okay=False), help="COCO captions JSON to read.")
+@click.option("--images", type=click.Path(file_okay=False), help="Folder of its images.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing.")
+@click.option("--retry", is_flag=True, help="Only try again what failed before.")
+@click.option("--prune", is_flag=True, help="Forget missing files, also of a root that is gone.")
+@click.option("--restore", is_flag=True, help="Take back what `remove` took out.")
+@click.option("--follow-symlinks", is_flag=True, help="Go into folders that are links, too.")
+@click.option("-0", "nul", is_flag=True, help="Paths on stdin end in NUL, not in a newline.")
+@_for_new("encoder", "its encoder (see `echolens encoders`)")
+@_for_new("vectors", "its vector store")
+@_for_new("documents", "its document store")
+@_for_new("assets", "`inplace:` leaves files where they are, `folder:` copies")
+@common
+@click.pass_obj
+def command(call: Call, /, paths: tuple[str, ...], nul: bool, **options: Any) -> ExitCode:
+    r"""Index files and folders, or what is new in them.
+
+    Pictures, texts, and captions beside pictures are indexed. Run it again whenever
+    something has changed: only new and changed files cost time. PATHS may contain `-`, which
+    reads paths from stdin. The last line accounts for every file.
+
+    \b
+    Examples:
+      echolens index ~/Pictures
+      echolens index ~/Pictures --exclude "*.gif" --exclude drafts
+      find . -name "*.jpg" -print0 | echolens index -0 -
+      echolens index --captions captions_val2017.json --images val2017
+    """
+    from indexer import IndexOptions, index
+
+    new = {name: options.pop(name) for name in STORES}
+    if not paths and not (options["captions"] or options["retry"]):
+        raise click.UsageError("Name at least one file or folder, or `-` for a list on stdin.")
+    sources = list(_read_sources(paths, nul))
+    with (
+        _collection(call, new, dry_run=options["dry_run"]) as collection,
+        ProgressLine(quiet=call.quiet) as progress,
+    ):
+        report = index(sources, collection, options=IndexOptions(**options), watch=progress)
+    _show(call, report)
+    if report.interrupted:
+        return ExitCode.INTERRUPTED
+    return ExitCode.PARTLY if report.failed else ExitCode.DONE
+
+
+def _read_sources(paths: tuple[str, ...], nul: bool) -> Iterator[str]:
+    for path in paths:
+        if path == "-":
+            listed = sys.stdin.buffer.read().split(b"\0" if nul else b"\n")
+            yield from (os.fsdecode(name) for name in listed if name)
+        else:
+            yield path
+
+
+@contextmanager
+def _collection(call: Call, new: dict[str, Any], *, dry_run: bool) -> Iterator[Collection]:
+    """The collection of this run: an existing one, a new one, or a stand-in for a dry run."""
+    import tempfile
+
+    from indexer import create
+    from retrieval import open_collection
+    from retrieval.errors import CollectionNotFoundError
+    from retrieval.settings import load_settings
+
+    name = call.collection or load_settings().collection
+    try:
+        found = open_collection(name)
+    except CollectionNotFoundError:
+        _say_encoder(call, new["encoder"])
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            create(str(Path(folder, "dry")) if dry_run else name, **new) as made,
+        ):
+            yield made
+        return
+    with create(name, **new) if any(new.values()) else found as opened:
+        yield opened
+
+
+def _say_encoder(call: Call, named: str | None) -> None:
+    from retrieval.settings import Settings, load_settings
+
+    chosen = named or load_settings().encoder
+    default = Settings(home=Path()).encoder
+    if named:
+        why = "named by --encoder"
+    elif chosen != default:
+        why = "from your settings"
+    else:
+        why = "the default: a small English one to try things out; see `echolens encoders`"
+    call.note(f"encoder: {chosen} ({why})")
+
+
+def _show(call: Call, report: IndexReport) -> None:
+    for warning in report.warnings:
+        call.note(f"warning: {warning}")
+    if report.skipped:
+        counts = sorted(report.skipped.items(), key=lambda item: -item[1])
+        reasons = ", ".join(f"{count} {reason.value}" for reason, count in counts if count)
+        call.note(f"skipped: {reasons}; `echolens failures` lists them")
+    beside = {
+        "sidecars read": report.sidecars,
+        "excluded": report.excluded,
+        "vanished": report.vanished,
+        "missing (kept until --prune)": report.missing,
+    }
+    if any(beside.values()):
+        call.note("beside these: " + ", ".join(f"{n} {what}" for what, n in beside.items() if n))
+    if call.verbose:
+        stages = ", ".join(f"{name} {duration(s)}" for name, s in report.stages.items())
+        call.note(f"time: {duration(report.seconds)}" + (f" ({stages})" if stages else ""))
+    if report.interrupted:
+        call.note("interrupted: run the same command again to go on")
+    output.line(("dry run: " if report.dry_run else "") + report.accounting())

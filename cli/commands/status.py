@@ -1,0 +1,94 @@
+"""``echolens status``: what the collection is and how much is in it.
+
+Gets: `Status` and the manifest. Gives: a few lines, or one JSON object. Touches: stdout. Never: a
+model (nothing is encoded).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from .. import output
+from ..errors import ExitCode
+from ..options import Call, common, formats
+
+if TYPE_CHECKING:
+    from indexer import Status
+    from retrieval import Collection
+
+
+@click.command("status")
+@formats("table", "jsonl")
+@common
+@click.pass_obj
+def command(call: Call, form: str) -> ExitCode:
+    r"""Show what the collection is and how much it holds.
+
+    \b
+    Examples:
+      echolens status
+      echolens status --format jsonl -c ~/photos.echolens
+    """
+    from indexer import status
+
+    with call.open() as collection:
+        figures = status(collection)
+        if form == "jsonl":
+            output.record(_record(collection, figures))
+        else:
+            output.table(("what", "how much"), list(_rows(collection, figures)))
+    return ExitCode.DONE
+
+
+def _record(collection: Collection, figures: Status) -> dict[str, object]:
+    manifest = collection.manifest
+    return {
+        "collection": str(collection.directory),
+        "channels": {channel.key: channel.encoder for channel in manifest.channels},
+        "stores": [manifest.vectors, manifest.documents, manifest.assets],
+        "fields": dict(manifest.fields),
+        **asdict(figures),
+    }
+
+
+def _rows(collection: Collection, figures: Status) -> Iterator[tuple[str, str]]:
+    from retrieval.schema import printable
+
+    manifest = collection.manifest
+    yield "collection", printable(str(collection.directory))
+    yield "size", size(figures.bytes)
+    yield "stores", f"{manifest.vectors} {manifest.documents} {manifest.assets}"
+    for outcome, count in figures.files.items():
+        yield f"files {outcome}", f"{count:,}"
+    for reason, count in figures.failures.items():
+        yield f"failed: {reason}", f"{count:,}"
+    for modality, count in figures.assets.items():
+        yield f"assets: {modality}", f"{count:,}"
+    for channel in manifest.channels:
+        documents, vectors = (
+            figures.documents.get(channel.key, 0),
+            figures.vectors.get(channel.key, 0),
+        )
+        yield (
+            f"channel {channel.key}",
+            f"{documents:,} documents, {vectors:,} vectors, {channel.encoder}",
+        )
+    for name, kind in sorted(manifest.fields.items()):
+        yield f"field {printable(name)}", kind
+
+
+def size(count: int) -> str:
+    """Bytes in words: ``512 bytes``, ``3.4 MB``."""
+    if count < 1000:
+        return f"{count} bytes"
+    amount, units = float(count), iter(("kB", "MB", "GB", "TB"))
+    unit = "bytes"
+    while amount >= 1000:
+        amount, unit = amount / 1000, next(units, "TB")
+        if unit == "TB":
+            break
+    return f"{amount:.1f} {unit}"

@@ -1,0 +1,44 @@
+"""``echolens verify``: compare a collection's parts with each other and with their checksums.
+
+Gets: a `VerifyReport`. Gives: one line a problem, and a sum. Touches: stdout. Never: repairs
+unasked.
+"""
+
+from __future__ import annotations
+
+import click
+
+from .. import output
+from ..errors import ExitCode
+from ..options import Call, common
+from ..progress import ProgressLine
+
+
+@click.command("verify")
+@click.option("--repair", is_flag=True, help="Mend what can be mended without losing anything.")
+@common
+@click.pass_obj
+def command(call: Call, repair: bool) -> ExitCode:
+    r"""Read the whole collection and tell what is damaged.
+
+    \b
+    Examples:
+      echolens verify
+      echolens verify --repair
+    """
+    from indexer import verify
+    from retrieval.schema import printable
+
+    with call.open() as collection, ProgressLine(quiet=call.quiet) as progress:
+        report = verify(collection, repair=repair, watch=progress)
+    for problem in report.problems:
+        output.line(printable(problem))
+    checked = ", ".join(f"{count:,} {what}" for what, count in report.checked.items())
+    left = len(report.problems) - report.repaired
+    output.line(
+        f"checked {checked}: {left} problems"
+        + (f", {report.repaired} repaired" if report.repaired else "")
+    )
+    if left and not repair:
+        call.note("`echolens verify --repair` mends what it can")
+    return ExitCode.NO if left else ExitCode.DONE

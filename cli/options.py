@@ -1,0 +1,88 @@
+"""What all commands share: the options of the whole program, and opening the collection.
+
+Gets: click's callbacks. Gives: a `Call`, and decorators. Touches: nothing by itself. Never: prints.
+
+Every common option works before and after the command's name, since people write both; each use
+only fills in the one `Call` of this run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from . import output
+
+if TYPE_CHECKING:
+    from retrieval import Collection
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+@dataclass(slots=True)
+class Call:
+    """The common options of this run, filled in while click parses.
+
+    Attributes:
+        collection: name or path; None for the user's default.
+        quiet: nothing on stderr but errors.
+        verbose: more than usual on stderr.
+        debug: errors come with their trace.
+    """
+
+    collection: str | None = None
+    quiet: bool = False
+    verbose: bool = False
+    debug: bool = False
+
+    def note(self, text: str) -> None:
+        """Say something on stderr, unless asked to be quiet."""
+        if not self.quiet:
+            output.note(text)
+
+    def open(self) -> Collection:
+        """Open the collection of this run for reading."""
+        from retrieval import open_collection
+
+        return open_collection(self.collection)
+
+
+def common(command: Decorated) -> Decorated:
+    """Give a command the options of the whole program."""
+    for decorate in (
+        _shared("--debug", is_flag=True, help="Show the trace of an error."),
+        _shared("-v", "--verbose", is_flag=True, help="Say more on stderr."),
+        _shared("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors."),
+        _shared(
+            "-c",
+            "--collection",
+            metavar="NAME|PATH",
+            help="The collection: a bare name lies in your data folder, a path is itself.",
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
+def formats(*names: str) -> Callable[[Decorated], Decorated]:
+    """Give a command ``--format`` with these choices, the first of which is the default."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(names),
+        default=names[0],
+        show_default=True,
+        help="How results are printed.",
+    )
+
+
+def _shared(*names: str, **settings: Any) -> Callable[[Decorated], Decorated]:
+    return click.option(*names, expose_value=False, callback=_remember, **settings)
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: object) -> None:
+    if value and parameter.name:
+        setattr(context.ensure_object(Call), parameter.name, value)

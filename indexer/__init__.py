@@ -1,0 +1,28 @@
+"""Echolens' writing side: make a collection and index files into it.
+
+from indexer import create, index
+
+photos = create("photos", encoder="starter:")
+print(index(["~/Pictures"], photos).accounting())
+"""
+
+from .manage import failures, remove, status
+from .opening import create
+from .pipeline import IndexOptions, index
+from .report import Failure, IndexReport, Progress, Status, VerifyReport
+from .verify import verify
+
+__all__ = [
+    "Failure",
+    "IndexOptions",
+    "IndexReport",
+    "Progress",
+    "Status",
+    "VerifyReport",
+    "create",
+    "failures",
+    "index",
+    "remove",
+    "status",
+    "verify",
+]

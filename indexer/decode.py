@@ -1,0 +1,243 @@
+"""Decoding in processes of their own, so that a bad file costs itself only.
+
+Gets: items. Gives: readings, in the order in which they were asked for, or `BadInputError`.
+Touches: the items' files and their sidecars, read-only. Never: a store.
+
+A decoder that hangs is stopped, one that dies or takes too much memory is replaced; either way
+the one file is skipped by reason and the run goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from functools import cache
+from io import BufferedReader
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pebble import ProcessExpired, ProcessPool
+
+from retrieval import registry
+from retrieval.errors import BadInputError, EcholensError
+from retrieval.protocols import Limits, ModalityReader
+from retrieval.schema import Draft, FieldValue, Modality, SkipReason, Wants
+
+from .schema import Item, Reading, Stat
+
+SIDECAR_BYTES = 1 << 20
+CAPTION_KEYS = ("caption", "captions", "description", "title")
+
+Pending = Future[Reading]
+
+
+def hash_file(item: Item, limits: Limits) -> str:
+    """The asset id of an item: SHA-256 of its bytes, in hex.
+
+    Raises:
+        BadInputError: it can't be read, is too large, or isn't as it was listed.
+    """
+    if item.stat.size > limits.bytes:
+        raise BadInputError(
+            SkipReason.TOO_LARGE,
+            f"has {item.stat.size:,} bytes; the limit is {limits.bytes:,} (max_file_mb)",
+        )
+    with _open(item.stat) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Decoder:
+    """A pool of decoding processes; use it as a context manager."""
+
+    def __init__(self, workers: int, limits: Limits) -> None:
+        self._limits = limits
+        method = "spawn" if sys.platform == "win32" else "forkserver"
+        context = multiprocessing.get_context(method)
+        if method == "forkserver":
+            context.set_forkserver_preload([__name__])
+        self._pool = ProcessPool(
+            max_workers=workers, initializer=_start_worker, initargs=(limits,), context=context
+        )
+
+    def submit(self, item: Item, wants: Wants | None) -> Pending:
+        """Start reading an item; with `wants` None only what it says of itself."""
+        pending: Pending = self._pool.schedule(
+            _read, args=(item, wants), timeout=self._limits.seconds
+        )
+        return pending
+
+    def result(self, pending: Pending) -> Reading:
+        """Wait for a reading.
+
+        Raises:
+            BadInputError: the file can't be used; the reason says why.
+        """
+        try:
+            return pending.result()
+        except EcholensError:
+            raise
+        except TimeoutError as error:
+            raise BadInputError(
+                SkipReason.TOO_SLOW,
+                f"took longer than {self._limits.seconds:g} s to decode (decode_seconds)",
+            ) from error
+        except ProcessExpired as error:
+            raise BadInputError(
+                SkipReason.DECODER_FAILED, f"its decoder died (exit code {error.exitcode})"
+            ) from error
+        except MemoryError as error:
+            raise BadInputError(
+                SkipReason.DECODER_FAILED,
+                f"took more than {self._limits.memory >> 20} MiB to decode (decode_memory_mb)",
+            ) from error
+        except Exception as error:  # a decoder may raise anything, and that costs one file
+            raise BadInputError(
+                SkipReason.DECODER_FAILED, f"its decoder failed: {type(error).__name__}: {error}"
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self._pool.close()
+        else:
+            self._pool.stop()
+        self._pool.join()
+
+
+# Inside a decoding process
+
+
+_limits = Limits()
+
+
+def _start_worker(limits: Limits) -> None:
+    global _limits  # noqa: PLW0603 - a process has one set of limits, given once at its start
+    _limits = limits
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to answer
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (limits.memory, limits.memory))
+
+
+@cache
+def _reader(modality: Modality) -> ModalityReader:
+    return registry.open_modality(modality, _limits)
+
+
+def _read(item: Item, wants: Wants | None) -> Reading:
+    reader = _reader(item.modality)
+    drafts: tuple[Draft, ...] | None = None
+    with _open(item.stat) as file:
+        description = reader.describe(file)
+        if wants is not None:
+            file.seek(0)
+            drafts = tuple(reader.documents(file, wants))
+        _check_unchanged(file, item.stat)
+    captions, fields, warnings = _read_sidecars(item.sidecars)
+    return Reading(
+        fields={**description.fields, **fields},
+        captions=tuple(dict.fromkeys((*captions, *description.captions))),
+        drafts=drafts,
+        warnings=tuple(warnings),
+    )
+
+
+def _open(stat: Stat) -> BufferedReader:
+    try:
+        file = Path(stat.path).open("rb")  # noqa: SIM115 - the caller closes it
+        _check_unchanged(file, stat)
+    except FileNotFoundError as error:
+        raise BadInputError(SkipReason.DISAPPEARED, "was listed and is gone") from error
+    except OSError as error:
+        raise BadInputError(SkipReason.UNREADABLE, error.strerror or str(error)) from error
+    return file
+
+
+def _check_unchanged(file: BufferedReader, stat: Stat) -> None:
+    status = os.fstat(file.fileno())
+    if (status.st_size, status.st_mtime_ns) != (stat.size, stat.mtime_ns):
+        file.close()
+        raise BadInputError(SkipReason.CHANGING, "changed while it was read")
+
+
+# Sidecars
+
+
+def _read_sidecars(
+    sidecars: tuple[Stat, ...],
+) -> tuple[list[str], dict[str, FieldValue], list[str]]:
+    captions: list[str] = []
+    fields: dict[str, FieldValue] = {}
+    warnings: list[str] = []
+    for sidecar in sidecars:
+        try:
+            text = _sidecar_text(sidecar)
+            if sidecar.path.endswith(".json"):
+                more_captions, more_fields = _parse_json(text)
+            else:
+                more_captions, more_fields = text.splitlines(), {}
+        except BadInputError as error:
+            warnings.append(f"sidecar {os.path.basename(sidecar.path)}: {error}")
+            continue
+        captions += (" ".join(caption.split()) for caption in more_captions)
+        fields.update(more_fields)
+    return [caption for caption in captions if caption], fields, warnings
+
+
+def _sidecar_text(sidecar: Stat) -> str:
+    if sidecar.size > SIDECAR_BYTES:
+        raise BadInputError(SkipReason.TOO_LARGE, f"has more than {SIDECAR_BYTES:,} bytes")
+    with _open(sidecar) as file:
+        data = file.read()
+    text: str = registry.open_modality("text", _limits).query_input(data, Wants()) if data else ""
+    return text
+
+
+def _parse_json(text: str) -> tuple[list[str], dict[str, FieldValue]]:
+    try:
+        table = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadInputError(SkipReason.CORRUPT, f"is not JSON ({error})") from error
+    if not isinstance(table, dict):
+        raise BadInputError(SkipReason.CORRUPT, "holds no JSON object")
+    captions = [str(c) for key in CAPTION_KEYS for c in _listed(table.pop(key, ()))]
+    return [_valid(caption) for caption in captions], dict(_flat(table, ""))
+
+
+def _listed(value: object) -> list[Any]:
+    values = value if isinstance(value, list | tuple) else [value]
+    return [v for v in values if isinstance(v, str | int | float) and not isinstance(v, bool)]
+
+
+def _flat(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, FieldValue]]:
+    """Scalars under dotted names; a list of scalars as text with commas; the rest is no field."""
+    for key, value in table.items():
+        name = _valid(prefix + key)
+        if isinstance(value, dict):
+            yield from _flat(value, f"{name}.")
+        elif isinstance(value, list):
+            yield name, ", ".join(_valid(str(v)) for v in _listed(value))
+        elif isinstance(value, str):
+            yield name, _valid(value)
+        elif isinstance(value, bool | int | float):
+            yield name, value
+
+
+def _valid(text: str) -> str:
+    """JSON may spell a lone surrogate, which no store can keep."""
+    return text.encode("utf-8", "replace").decode("utf-8")

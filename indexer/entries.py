@@ -1,0 +1,244 @@
+"""Changed files into entries: reads ahead, and says of each file what becomes of it.
+
+Gets: changed files and a `Decoder`. Gives: entries for `write`, in the order of the files.
+Touches: the asset store (`put`), the ledger (rows of skipped files). Never: a vector.
+
+Bytes that are known already are not decoded again: they are a duplicate if another file still has
+them, and simply indexed under a new name if none does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+
+from retrieval import registry
+from retrieval.errors import BadInputError
+from retrieval.protocols import Limits
+from retrieval.schema import Modality, Sighting, SkipReason, path_of, printable
+from retrieval.settings import Settings
+
+from .decode import Decoder, Pending, hash_file
+from .fields import FieldTypes, fields_of
+from .ledger import Row
+from .opening import Session
+from .schema import Given, Item, Outcome, Reading, Skipped
+from .tally import Tally
+from .triage import PASSING, Changed, signature
+from .write import Entry
+
+HASH_AHEAD = 32
+HASH_THREADS = 2
+DECODE_AHEAD = 64
+SKIPPED_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """A changed file whose reading was started."""
+
+    changed: Changed
+    asset: str
+    pending: Pending
+
+
+class EntryMaker:
+    """Makes the entries of one run."""
+
+    def __init__(self, session: Session, tally: Tally, *, dry_run: bool = False) -> None:
+        self.limits = limits_of(session.settings)
+        self.types = FieldTypes(dict(session.backends.manifest.fields))
+        self.recipes = recipes_of(session, self.limits)
+        self._backends = session.backends
+        self._ledger = session.ledger
+        self._tally = tally
+        self._dry_run = dry_run
+        self._wants = {
+            channel.modality: session.backends.encoder(channel).wants
+            for channel in session.backends.manifest.channels
+        }
+        self._fresh: dict[str, list[str]] = {}  # asset -> its files that were met but not committed
+        self._failed: set[str] = set()  # assets whose first file could not be used
+        self._skipped: list[Row] = []
+
+    def entries(self, changed: Iterable[Changed], decoder: Decoder) -> Iterator[Entry]:
+        """One entry a file that can be used; the others are counted and skipped."""
+        ahead: deque[_Ahead] = deque()
+        for one, asset in self._hashed(changed):
+            ahead.append(_Ahead(one, asset, self._start(one.item, asset, decoder)))
+            if len(ahead) >= DECODE_AHEAD:
+                yield from self._finish(ahead.popleft(), decoder)
+        while ahead:
+            yield from self._finish(ahead.popleft(), decoder)
+
+    def committed(self, entries: Sequence[Entry]) -> None:
+        """Count entries that are durable now."""
+        for entry in entries:
+            self._fresh.pop(entry.sighting.asset, None)
+            self._tally.count(entry.row.outcome)
+            if entry.row.message:
+                self._tally.warn(f"{printable(path_of(entry.row.uri))}: {entry.row.message}")
+
+    def skip(self, skipped: Skipped, signed: str, known: Row | None) -> None:
+        """Count a skipped file, and note it in the ledger unless it says so already."""
+        keeps = skipped.reason in PASSING and known is not None
+        row = Row(
+            uri=skipped.uri,
+            signature=signed,
+            asset=known.asset if known and keeps else None,
+            recipe="",
+            outcome="skipped",
+            reason=skipped.reason,
+            message=printable(skipped.message),
+            given=known.given if known else None,
+        )
+        if self._dry_run:
+            self._tally.count("skipped", skipped.reason)
+            return
+        if known and known.asset and not keeps:
+            self._ledger.intend_recheck([known.asset])
+        if row != known:
+            self._skipped.append(row)
+        if len(self._skipped) >= SKIPPED_BATCH:
+            self.flush_skipped()
+        self._tally.count("skipped", skipped.reason)
+
+    def flush_skipped(self) -> None:
+        """Write down the skipped files gathered so far."""
+        if self._skipped:
+            self._ledger.put(self._skipped)
+            self._skipped.clear()
+
+    # Reading ahead
+
+    def _hashed(self, changed: Iterable[Changed]) -> Iterator[tuple[Changed, str]]:
+        """Each file with the id of its asset, hashed ahead of the rest."""
+        ahead: deque[tuple[Changed, Future[str]]] = deque()
+        with ThreadPoolExecutor(HASH_THREADS, thread_name_prefix="hash") as threads:
+            for one in changed:
+                if one.item.modality not in self._wants:
+                    message = f"this collection's encoder takes no {one.item.modality}"
+                    self._refuse(one, BadInputError(SkipReason.UNSUPPORTED, message))
+                    continue
+                ahead.append((one, threads.submit(hash_file, one.item, self.limits)))
+                if len(ahead) >= HASH_AHEAD:
+                    yield from self._hash(*ahead.popleft())
+            while ahead:
+                yield from self._hash(*ahead.popleft())
+
+    def _hash(self, one: Changed, pending: Future[str]) -> Iterator[tuple[Changed, str]]:
+        try:
+            with self._tally.stage("read"):
+                asset = pending.result()
+        except BadInputError as error:
+            self._refuse(one, error)
+        else:
+            yield one, asset
+
+    def _start(self, item: Item, asset: str, decoder: Decoder) -> Pending:
+        known = asset in self._fresh or (
+            self._ledger.holds(asset, self.recipes[item.modality])
+            and bool(self._backends.documents.of_assets([asset]))
+        )
+        self._fresh.setdefault(asset, []).append(item.uri)
+        return decoder.submit(item, None if known else self._wants[item.modality])
+
+    # What becomes of a file
+
+    def _finish(self, ahead: _Ahead, decoder: Decoder) -> Iterator[Entry]:
+        try:
+            with self._tally.stage("decode"):
+                reading = decoder.result(ahead.pending)
+                if reading.drafts is None and ahead.asset in self._failed:
+                    item = ahead.changed.item
+                    reading = decoder.result(decoder.submit(item, self._wants[item.modality]))
+            self._keep_asset(ahead)
+        except BadInputError as error:
+            self._failed.add(ahead.asset)
+            self._forget(ahead)
+            self._refuse(ahead.changed, error)
+        else:
+            self._failed.discard(ahead.asset)
+            yield self._entry(ahead.changed, ahead.asset, reading)
+
+    def _forget(self, ahead: _Ahead) -> None:
+        files = self._fresh.get(ahead.asset, [])
+        if ahead.changed.item.uri in files:
+            files.remove(ahead.changed.item.uri)
+        if not files:
+            self._fresh.pop(ahead.asset, None)
+
+    def _keep_asset(self, ahead: _Ahead) -> None:
+        try:
+            with Path(ahead.changed.item.stat.path).open("rb") as file:
+                self._backends.assets.put(ahead.asset, file)
+        except FileNotFoundError as error:
+            raise BadInputError(SkipReason.DISAPPEARED, "was listed and is gone") from error
+
+    def _entry(self, changed: Changed, asset: str, reading: Reading) -> Entry:
+        item, known = changed.item, changed.known
+        given = item.given or _given_before(known) or Given()
+        fields, warnings = self.types.fit(fields_of(item, given, reading))
+        sighting = Sighting(
+            uri=item.uri,
+            asset=asset,
+            fields=fields,
+            captions=tuple(dict.fromkeys((*given.captions, *reading.captions))),
+        )
+        row = Row(
+            uri=item.uri,
+            signature=signature(item),
+            asset=asset,
+            recipe=self.recipes[item.modality],
+            outcome=self._outcome(item.uri, asset),
+            message="; ".join((*reading.warnings, *warnings)),
+            given=given.dump() if given != Given() else None,
+        )
+        left = known.asset if known and known.asset != asset else None
+        return Entry(sighting, reading.drafts, row, left)
+
+    def _outcome(self, uri: str, asset: str) -> Outcome:
+        """A duplicate is a file whose bytes another file has that is still there."""
+        sightings = self._backends.documents.sightings([asset]).get(asset, [])
+        before = takewhile(lambda other: other != uri, self._fresh.get(asset, []))
+        others = {s.uri for s in sightings} | set(before)
+        alive = any(os.path.lexists(path_of(other)) for other in others - {uri})
+        return "duplicate" if alive else "indexed"
+
+    def _refuse(self, changed: Changed, error: BadInputError) -> None:
+        skipped = Skipped(changed.item.uri, error.reason, str(error))
+        self.skip(skipped, signature(changed.item), changed.known)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What one file may cost."""
+    return Limits(
+        bytes=settings.max_file_mb << 20,
+        pixels=settings.max_megapixels * 1_000_000,
+        seconds=settings.decode_seconds,
+        memory=settings.decode_memory_mb << 20,
+    )
+
+
+def recipes_of(session: Session, limits: Limits) -> Mapping[Modality, str]:
+    """A short digest, by modality, of everything that decides which documents a file becomes."""
+    channels = [[c.key, c.fingerprint] for c in session.backends.manifest.channels]
+    return {
+        modality: hashlib.sha256(
+            json.dumps(
+                [channels, dict(registry.open_modality(modality, limits).recipe)], sort_keys=True
+            ).encode()
+        ).hexdigest()[:16]
+        for modality in registry.MODALITIES
+    }
+
+
+def _given_before(known: Row | None) -> Given | None:
+    return Given.load(known.given) if known and known.given else None

@@ -1,0 +1,296 @@
+"""The ledger: what became of every file that a collection was given.
+
+Gets: rows. Gives: rows. Touches: ``ledger.sqlite`` alone. Never: a store of the collection.
+
+A row is written after everything it speaks of is durable, so a row that is there is true. What
+must be finished later survives a crash as an intent: an asset whose sightings changed is written
+down as such before they do, and looked at again at the end of the run, or of the next one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from retrieval.errors import CorruptError, NewerFormatError, StoreUnreachableError
+from retrieval.schema import SkipReason
+
+from .schema import Outcome
+
+FORMAT = 1
+NAME = "ledger.sqlite"
+CHUNK = 500
+
+_SCHEMA = """
+CREATE TABLE files (
+    uri TEXT PRIMARY KEY,
+    signature TEXT NOT NULL,
+    asset TEXT,
+    recipe TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    reason TEXT,
+    message TEXT NOT NULL,
+    given TEXT,
+    missing INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE INDEX files_asset ON files (asset);
+CREATE INDEX files_outcome ON files (outcome) WHERE outcome IN ('skipped', 'erased');
+CREATE TABLE rechecks (asset TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE roots (path BLOB PRIMARY KEY, device INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One file.
+
+    Attributes:
+        signature: its stat and its sidecars', as text; equal means unchanged.
+        asset: the hash of its bytes, when they could be read.
+        recipe: how it was turned into documents.
+        reason: why it was skipped.
+        message: the same in words; of an indexed file, what was odd about it.
+        given: what its source said of it, as `Given.dump` writes it.
+        missing: its root couldn't be seen when it was last looked for.
+    """
+
+    uri: str
+    signature: str
+    asset: str | None
+    recipe: str
+    outcome: Outcome
+    reason: SkipReason | None = None
+    message: str = ""
+    given: str | None = None
+    missing: bool = False
+
+
+class Ledger:
+    """The ledger of one collection. One thread uses it."""
+
+    def __init__(self, directory: Path, *, read_only: bool = False) -> None:
+        self._path = directory / NAME
+        self._connection = self._open(read_only)
+
+    def _open(self, read_only: bool) -> sqlite3.Connection:
+        with self._errors():
+            if read_only and not self._path.exists():
+                connection = sqlite3.connect(":memory:", isolation_level=None)
+            elif read_only:
+                mode = "mode=ro" if _writable(self._path) else "immutable=1"
+                connection = sqlite3.connect(
+                    f"{self._path.as_uri()}?{mode}", uri=True, isolation_level=None
+                )
+            else:
+                connection = sqlite3.connect(self._path, isolation_level=None)
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute("PRAGMA secure_delete = ON")
+            self._prepare(connection)
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > FORMAT:
+            raise NewerFormatError(
+                f"{self._path} has format {version}; this Echolens reads up to {FORMAT}.",
+                advice="Update it: pip install -U echolens.",
+            )
+        if version == 0:
+            connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
+        connection.execute("CREATE TEMP TABLE seen (uri TEXT PRIMARY KEY) WITHOUT ROWID")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise StoreUnreachableError(
+                f"{self._path} can't be used: {error}.",
+                advice="Make room or allow writing there, then run the same command again.",
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise CorruptError(
+                f"{self._path} is damaged: {error}.",
+                advice="Restore it, or delete it and index again: nothing is encoded twice.",
+            ) from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._errors():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    # What is known
+
+    def rows(self, uris: Sequence[str]) -> dict[str, Row]:
+        """The rows of those URIs that have one."""
+        with self._errors():
+            found = self._connection.execute(
+                "SELECT files.* FROM json_each(?) JOIN files ON uri = value", [json.dumps(uris)]
+            )
+            return {row.uri: row for row in map(_row, found)}
+
+    def holds(self, asset: str, recipe: str) -> bool:
+        """Whether an asset was indexed by this recipe from a file that still has it."""
+        with self._errors():
+            return (
+                self._connection.execute(
+                    "SELECT 1 FROM files WHERE asset = ? AND recipe = ? "
+                    "AND outcome IN ('indexed', 'duplicate') LIMIT 1",
+                    [asset, recipe],
+                ).fetchone()
+                is not None
+            )
+
+    def scan(self, outcome: Outcome | None = None) -> Iterator[Row]:
+        """All rows (of one outcome), in the order of their URIs."""
+        condition, values = ("WHERE outcome = ?", [outcome]) if outcome else ("", [])
+        with self._errors():
+            yield from map(
+                _row,
+                self._connection.execute(
+                    f"SELECT * FROM files {condition} ORDER BY uri",  # noqa: S608 (constants)
+                    values,
+                ),
+            )
+
+    def outcomes(self) -> dict[tuple[Outcome, SkipReason | None], int]:
+        """How many files there are of each outcome and reason."""
+        with self._errors():
+            counts = self._connection.execute(
+                "SELECT outcome, reason, count(*) FROM files GROUP BY 1, 2"
+            )
+            return {
+                (outcome, SkipReason(reason) if reason else None): count
+                for outcome, reason, count in counts
+            }
+
+    def rechecks(self) -> list[str]:
+        """Assets whose sightings changed and whose documents have not yet followed."""
+        with self._errors():
+            return [
+                asset
+                for (asset,) in self._connection.execute(
+                    "SELECT asset FROM rechecks ORDER BY asset"
+                )
+            ]
+
+    # What is written
+
+    def put(self, rows: Iterable[Row]) -> None:
+        """Write rows by URI."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?)",
+                (
+                    (r.uri, r.signature, r.asset, r.recipe, r.outcome, r.reason, r.message, r.given,
+                     r.missing)
+                    for r in rows
+                ),
+            )  # fmt: skip
+
+    def drop(self, uris: Iterable[str]) -> None:
+        """Forget files."""
+        with self._transaction() as connection:
+            connection.executemany("DELETE FROM files WHERE uri = ?", ((uri,) for uri in uris))
+
+    def mark_missing(self, uris: Iterable[str]) -> None:
+        """Note that files can't be seen now."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "UPDATE files SET missing = 1 WHERE uri = ?", ((uri,) for uri in uris)
+            )
+
+    def intend_recheck(self, assets: Iterable[str]) -> None:
+        """Write down, before it happens, that these assets' sightings change."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "INSERT OR IGNORE INTO rechecks VALUES (?)", ((asset,) for asset in assets)
+            )
+
+    def close_recheck(self, assets: Iterable[str]) -> None:
+        """Their documents have followed."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "DELETE FROM rechecks WHERE asset = ?", ((asset,) for asset in assets)
+            )
+
+    # What a run met
+
+    def see(self, uris: Sequence[str]) -> None:
+        """Remember for this run that these files were met."""
+        with self._errors():
+            self._connection.execute(
+                "INSERT OR IGNORE INTO temp.seen SELECT value FROM json_each(?)",
+                [json.dumps(uris)],
+            )
+
+    def seen(self, uris: Sequence[str]) -> set[str]:
+        """Those of the URIs that this run has met before."""
+        with self._errors():
+            found = self._connection.execute(
+                "SELECT value FROM json_each(?) WHERE value IN temp.seen", [json.dumps(uris)]
+            )
+            return {uri for (uri,) in found}
+
+    def unseen(self, root_uri: str) -> Iterator[Row]:
+        """Rows of the file `root_uri` or below it that this run has not met."""
+        # "/" follows "." and precedes "0" in ASCII: [root/, root0) are the paths below root.
+        below = root_uri.rstrip("/")
+        with self._errors():
+            yield from map(
+                _row,
+                self._connection.execute(
+                    "SELECT * FROM files WHERE (uri = ? OR (uri >= ? AND uri < ?)) "
+                    "AND uri NOT IN temp.seen ORDER BY uri",
+                    [root_uri, below + "/", below + "0"],
+                ),
+            )
+
+    def device(self, root: bytes) -> int | None:
+        """The device number on which a root was last seen with files."""
+        with self._errors():
+            row = self._connection.execute(
+                "SELECT device FROM roots WHERE path = ?", [root]
+            ).fetchone()
+            return None if row is None else int(row[0])
+
+    def put_device(self, root: bytes, device: int) -> None:
+        """Remember it."""
+        with self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO roots VALUES (?, ?)", [root, device])
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+
+def _row(values: Sequence[object]) -> Row:
+    uri, signature, asset, recipe, outcome, reason, message, given, missing = values
+    return Row(
+        str(uri),
+        str(signature),
+        None if asset is None else str(asset),
+        str(recipe),
+        outcome,  # type: ignore[arg-type]  # the column holds nothing else
+        None if reason is None else SkipReason(str(reason)),
+        str(message),
+        None if given is None else str(given),
+        bool(missing),
+    )
+
+
+def _writable(path: Path) -> bool:
+    """Whether SQLite can make its ``-shm`` file beside `path`, as reading a WAL needs."""
+    return os.access(path.parent, os.W_OK) or path.with_name(path.name + "-shm").exists()

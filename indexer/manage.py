@@ -1,0 +1,106 @@
+"""What one does with a collection besides indexing: figures, failures, taking files out.
+
+Gets: a collection. Gives: values. Touches: ledger and stores. Never: the user's files.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+
+from retrieval.collection import Collection
+from retrieval.errors import UsageError
+from retrieval.schema import printable, uri_of
+
+from .ledger import CHUNK, Ledger, Row
+from .opening import writing
+from .report import Failure, Status
+from .write import Writer
+
+_ASSET = re.compile(r"[0-9a-f]{64}")
+
+
+def failures(collection: Collection) -> Iterator[Failure]:
+    """Every file that should have been indexed and could not be, in the order of its path."""
+    with closing(Ledger(collection.directory, read_only=True)) as ledger:
+        for row in ledger.scan("skipped"):
+            if row.reason is not None and row.reason.is_failure:
+                yield Failure(row.uri, row.reason, row.message)
+
+
+def status(collection: Collection) -> Status:
+    """Figures of a collection."""
+    backends = collection.backends
+    with closing(Ledger(collection.directory, read_only=True)) as ledger:
+        outcomes = ledger.outcomes()
+    files: Counter[str] = Counter()
+    for (outcome, _), count in outcomes.items():
+        files[outcome] += count
+    sizes: dict[str, set[str]] = {}
+    for sighting in backends.documents.scan_sightings():
+        sizes.setdefault(str(sighting.fields.get("modality", "")), set()).add(sighting.asset)
+    return Status(
+        assets={modality: len(assets) for modality, assets in sorted(sizes.items())},
+        documents=dict(Counter(d.channel for d in backends.documents.scan())),
+        vectors={key: store.count() for key, store in backends.vectors.items()},
+        files=dict(files),
+        failures={r: n for (_, r), n in outcomes.items() if r is not None and r.is_failure},
+        bytes=sum(
+            entry.stat().st_size for entry in collection.directory.rglob("*") if entry.is_file()
+        ),
+    )
+
+
+def remove(paths: Sequence[str], collection: Collection, *, dry_run: bool = False) -> int:
+    """Take files, all files below folders, or assets by id out of a collection, and keep them out.
+
+    The user's files are not touched. What was erased stays out in later runs, until one with
+    ``restore``.
+
+    Returns:
+        How many files were taken out.
+
+    Raises:
+        UsageError: nothing of that name was indexed.
+    """
+    collection.close()
+    with writing(collection) as session:
+        ledger = session.ledger
+        rows = {row.uri: row for path in paths for row in _named(path, ledger)}
+        if dry_run:
+            return len(rows)
+        writer = Writer(session.backends, ledger)
+        held = list(rows.values())
+        for start in range(0, len(held), CHUNK):
+            chunk = held[start : start + CHUNK]
+            ledger.intend_recheck(row.asset for row in chunk if row.asset)
+            ledger.put(
+                replace(row, outcome="erased", asset=None, reason=None, message="", given=None)
+                for row in chunk
+            )
+        for asset in ledger.rechecks():
+            writer.reconcile(asset)
+        for store in session.backends.vectors.values():
+            store.compact()
+    return len(rows)
+
+
+def _named(path: str, ledger: Ledger) -> Iterator[Row]:
+    found = False
+    if _ASSET.fullmatch(path):
+        candidates = [row for row in ledger.scan() if row.asset == path]
+    else:
+        candidates = list(ledger.unseen(uri_of(os.path.expanduser(path))))
+    for row in candidates:
+        if row.outcome != "erased":
+            found = True
+            yield row
+    if not found:
+        raise UsageError(
+            f"Nothing called {printable(path)} was indexed.",
+            advice="Give a path as it was indexed, a folder, or an asset id; see `search`.",
+        )

@@ -1,0 +1,186 @@
+"""Making a collection, and opening one for writing.
+
+Gets: a name, store and encoder URLs. Gives: a `Collection`, or a `Session` that may write to it.
+Touches: the collection's folder: its manifest, probes and lock. Never: a document.
+
+The manifest is written last, so a collection is there whole or not at all. Opening for writing
+encodes a probe again and compares: an encoder that went wrong in silence writes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from retrieval import registry
+from retrieval.collection import Collection, directory_of, open_backends
+from retrieval.errors import (
+    EncoderMismatchError,
+    LockedError,
+    StoreUnreachableError,
+    UsageError,
+)
+from retrieval.manifest import NAME, Manifest, read_manifest, write_manifest
+from retrieval.probes import check_encoder, make_probes, write_probes
+from retrieval.protocols import Encoder
+from retrieval.query.backends import Backends
+from retrieval.schema import Channel, Modality
+from retrieval.settings import Settings, load_settings
+
+from .fields import BUILT_IN
+from .ledger import Ledger
+
+LOCK = ".lock"
+INDEXED_MODALITIES: tuple[Modality, ...] = ("image", "text")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A collection, opened by its one writer."""
+
+    backends: Backends
+    ledger: Ledger
+    settings: Settings
+
+
+def create(
+    name: str | os.PathLike[str] | None = None,
+    *,
+    encoder: str | None = None,
+    vectors: str | None = None,
+    documents: str | None = None,
+    assets: str | None = None,
+    settings: Settings | None = None,
+) -> Collection:
+    """Make a collection; what isn't said is the user's setting. Open it if it is there already.
+
+    Raises:
+        UsageError: it is there with another encoder or other stores than were asked for, or its
+            folder holds other things.
+    """
+    settings = settings or load_settings()
+    directory = directory_of(name, settings)
+    asked = {"encoder": encoder, "vectors": vectors, "documents": documents, "assets": assets}
+    if (directory / NAME).exists():
+        _check_asked(directory, read_manifest(directory), asked)
+        return Collection(directory, settings)
+    registry.check("vector_store", vectors or settings.vectors)
+    registry.check("document_store", documents or settings.documents)
+    registry.check("asset_store", assets or settings.assets)
+    _make_folder(directory)
+    with _locked(directory):
+        manifest = Manifest(
+            channels=_make_channels(directory, encoder or settings.encoder, settings),
+            vectors=vectors or settings.vectors,
+            documents=documents or settings.documents,
+            assets=assets or settings.assets,
+            fields=BUILT_IN,
+        )
+        write_manifest(directory, manifest)
+    return Collection(directory, settings)
+
+
+@contextmanager
+def writing(collection: Collection) -> Iterator[Session]:
+    """Open a collection for its one writer, after its encoder has proved to be the same.
+
+    Raises:
+        LockedError: another process is writing.
+        EncoderMismatchError: the encoder isn't the one that the collection was made with.
+    """
+    directory, settings = collection.directory, collection.settings
+    with _locked(directory):
+        read_manifest(directory)
+        with (
+            closing(open_backends(directory, settings, read_only=False)) as backends,
+            closing(Ledger(directory)) as ledger,
+        ):
+            for channel in backends.manifest.channels:
+                _check_encoder(backends, channel)
+            yield Session(backends, ledger, settings)
+
+
+def _check_asked(directory: Path, manifest: Manifest, asked: dict[str, str | None]) -> None:
+    actual = {
+        "encoder": manifest.channels[0].encoder,
+        "vectors": manifest.vectors,
+        "documents": manifest.documents,
+        "assets": manifest.assets,
+    }
+    for role, url in asked.items():
+        if url is not None and url != actual[role]:
+            raise UsageError(
+                f"The collection {directory} has {role} `{actual[role]}`, not `{url}`.",
+                advice="Leave the option out, or make another collection with --collection.",
+            )
+
+
+def _make_folder(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        foreign = {entry.name for entry in directory.iterdir()} - {LOCK, "probes.npz"}
+    except OSError as error:
+        raise StoreUnreachableError(
+            f"The folder {directory} can't be made: {error.strerror}.",
+            advice="Give another place with --collection.",
+        ) from error
+    foreign = {name for name in foreign if not name.endswith(".partial")}
+    if foreign:
+        raise UsageError(
+            f"{directory} holds other things ({sorted(foreign)[0]!r}), and is no collection.",
+            advice="Give a new folder, or a bare name, with --collection.",
+        )
+
+
+def _make_channels(directory: Path, url: str, settings: Settings) -> tuple[Channel, ...]:
+    encoder = registry.open_encoder(url, device=settings.device, threads=settings.threads or None)
+    channels = tuple(
+        Channel(encoder.space.key, modality, encoder.space.dim, url, encoder.fingerprint)
+        for modality in INDEXED_MODALITIES
+        if modality in encoder.space.modalities
+    )
+    if not channels:
+        raise UsageError(
+            f"`{url}` takes none of {', '.join(INDEXED_MODALITIES)}.",
+            advice="Choose another encoder: `echolens encoders` lists them.",
+        )
+    write_probes(directory, make_probes(encoder))
+    return channels
+
+
+def _check_encoder(backends: Backends, channel: Channel) -> None:
+    encoder: Encoder = backends.encoder(channel)
+    if encoder.fingerprint not in (channel.fingerprint, *channel.aliases):
+        raise EncoderMismatchError(
+            f"Channel {channel.key} was made with other weights or preprocessing than "
+            f"`{channel.encoder}` has now (fingerprint {channel.fingerprint[:12]} then, "
+            f"{encoder.fingerprint[:12]} now).",
+            advice="Bring the same weights back, or index into a new collection.",
+        )
+    check_encoder(encoder, channel.modality, backends.probes()[channel.key], where=channel.encoder)
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    lock = FileLock(directory / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise LockedError(
+            f"Another process is writing to {directory}.",
+            advice="Wait until it has ended; searching goes on meanwhile.",
+        ) from error
+    except (OSError, NotImplementedError) as error:
+        raise StoreUnreachableError(
+            f"{directory / LOCK} can't be locked: {error}.",
+            advice="Keep the collection on a local disk: some network file systems can't lock.",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,208 @@
+"""Indexing: source -> decode -> documents -> encode(batch) -> write(batch).
+
+Gets: sources and a collection. Gives: an `IndexReport`. Touches: the sources' files, read-only;
+the collection through `write`. Never: branches on a back end or a modality.
+
+Hashing runs ahead in threads and decoding in processes, while this thread encodes and writes what
+is ready, in the order of the source; so the result doesn't depend on who was faster. How far they
+run ahead is bounded, and with it the memory.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from threading import Thread
+
+from retrieval.collection import Collection
+from retrieval.errors import UsageError
+from retrieval.manifest import write_manifest
+
+from . import registry
+from .calibrate import calibrated
+from .decode import Decoder
+from .encode import encode
+from .entries import EntryMaker
+from .opening import Session, writing
+from .report import IndexReport, Watcher
+from .schema import Source
+from .sweep import sweep
+from .tally import Tally
+from .triage import Triage
+from .write import Entry, Writer
+
+WRITE_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class IndexOptions:
+    """How an indexing run goes about it.
+
+    Attributes:
+        exclude: shell patterns of names or paths to pass over.
+        captions: a COCO captions JSON, and `images`, the folder of its pictures.
+        follow_symlinks: whether links to folders are entered.
+        dry_run: only say what would be done; what would be read counts as indexed.
+        retry: only the files that failed before (below the given paths, if any are given).
+        prune: forget missing files too.
+        restore: take back what `remove` took out.
+    """
+
+    exclude: tuple[str, ...] = ()
+    captions: str | None = None
+    images: str | None = None
+    follow_symlinks: bool = False
+    dry_run: bool = False
+    retry: bool = False
+    prune: bool = False
+    restore: bool = False
+
+
+def index(
+    sources: Sequence[str],
+    collection: Collection,
+    *,
+    options: IndexOptions | None = None,
+    watch: Watcher | None = None,
+) -> IndexReport:
+    """Index files and folders into a collection; what is known and unchanged costs a stat.
+
+    A run that is interrupted (Ctrl-C) or killed is gone on with by running it again.
+
+    Args:
+        sources: paths of files and folders.
+        collection: from `create` or `open_collection`; it may go on being searched.
+        options: how to go about it.
+        watch: called now and then with the progress.
+
+    Raises:
+        UsageError: no source was given, or a captions file can't be used.
+        LockedError: another process is writing to the collection.
+        EncoderMismatchError: the encoder isn't the collection's, or gives wrong vectors.
+        StoreUnreachableError: a store can't be written (a full disk); run again to go on.
+    """
+    options = options or IndexOptions()
+    if not sources and not options.captions and not options.retry:
+        raise UsageError("There is nothing to index.", advice="Give a folder or a file.")
+    collection.close()
+    with writing(collection) as session:
+        return _Run(session, options, Tally(watch)).over(_open(sources, session, options))
+
+
+def _open(paths: Sequence[str], session: Session, options: IndexOptions) -> list[Source]:
+    if options.retry:
+        failures = (
+            row.uri
+            for row in session.ledger.scan("skipped")
+            if row.reason is not None and row.reason.is_failure
+        )
+        return [registry.open_failures(failures, paths)]
+    opened = []
+    if options.captions:
+        images = Path(options.images).expanduser() if options.images else None
+        opened.append(registry.open_coco(Path(options.captions).expanduser(), images))
+    if paths:
+        opened.append(
+            registry.open_folder(
+                paths,
+                exclude=options.exclude,
+                follow_symlinks=options.follow_symlinks,
+                leave_out=session.backends.directory,
+            )
+        )
+    return opened
+
+
+class _Run:
+    """One run over some sources."""
+
+    def __init__(self, session: Session, options: IndexOptions, tally: Tally) -> None:
+        self._backends = session.backends
+        self._ledger = session.ledger
+        self._options = options
+        self._tally = tally
+        self._workers = session.settings.workers or max(1, (os.cpu_count() or 2) - 1)
+        self._writer = Writer(session.backends, session.ledger)
+        self._maker = EntryMaker(session, tally, dry_run=options.dry_run)
+        self._triage = Triage(
+            ledger=session.ledger,
+            tally=tally,
+            recipes=self._maker.recipes,
+            restore=options.restore,
+            skip=self._maker.skip,
+        )
+
+    def over(self, sources: Sequence[Source]) -> IndexReport:
+        """Index what the sources give; an interrupt ends it between two whole states."""
+        interrupted = False
+        try:
+            if self._options.dry_run:
+                self._preview(sources)
+            else:
+                self._index(sources)
+        except KeyboardInterrupt:
+            interrupted = True
+        return self._tally.report(interrupted=interrupted, dry_run=self._options.dry_run)
+
+    def _index(self, sources: Sequence[Source]) -> None:
+        self._reconcile()
+        self._count_ahead(sources)
+        with Decoder(self._workers, self._maker.limits) as decoder:
+            for source in sources:
+                changed = self._triage.changed(source.items())
+                for batch in _batches(self._maker.entries(changed, decoder)):
+                    self._commit(batch)
+                self._maker.flush_skipped()
+                sweep(source.roots, self._ledger, self._tally, prune=self._options.prune)
+        self._reconcile()
+        self._calibrate()
+
+    def _commit(self, entries: Sequence[Entry]) -> None:
+        self._save_fields()
+        plan = self._writer.plan(entries)
+        with self._tally.stage("encode"):
+            encoded = encode(plan.encodables, self._backends)
+        with self._tally.stage("write"):
+            self._writer.write(entries, plan, encoded)
+        self._maker.committed(entries)
+
+    def _preview(self, sources: Sequence[Source]) -> None:
+        for source in sources:
+            for _ in self._triage.changed(source.items()):
+                self._tally.count("indexed")
+
+    def _count_ahead(self, sources: Sequence[Source]) -> None:
+        """Count the files in a thread of its own, for the time left; walking is quick."""
+
+        def count() -> None:
+            files = (f for source in sources for f in source.items() if hasattr(f, "stat"))
+            self._tally.total = sum(1 for _ in files)
+
+        if self._tally.is_watched:
+            Thread(target=count, name="count", daemon=True).start()
+
+    def _save_fields(self) -> None:
+        """Fix new fields' types before anything is written that has them."""
+        manifest = self._backends.manifest
+        if self._maker.types.known != manifest.fields:
+            manifest = replace(manifest, fields=dict(self._maker.types.known))
+            write_manifest(self._backends.directory, manifest)
+            self._backends = replace(self._backends, manifest=manifest)
+
+    def _reconcile(self) -> None:
+        for asset in self._ledger.rechecks():
+            self._writer.reconcile(asset)
+
+    def _calibrate(self) -> None:
+        manifest = calibrated(self._backends)
+        if manifest != self._backends.manifest:
+            write_manifest(self._backends.directory, manifest)
+
+
+def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    rest = iter(entries)
+    while batch := list(islice(rest, WRITE_BATCH)):
+        yield batch

@@ -1,0 +1,33 @@
+"""Which class reads files from where; one line a source.
+
+Gets: a source's name and options. Gives: the source. Touches: nothing. Never: lists a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from .schema import Source
+from .sources.coco import CocoSource
+from .sources.failures import FailureSource
+from .sources.folder import FolderSource
+
+
+def open_folder(
+    paths: Sequence[str], *, exclude: Sequence[str], follow_symlinks: bool, leave_out: Path
+) -> Source:
+    """Folders and single files."""
+    return FolderSource(
+        paths, exclude=exclude, follow_symlinks=follow_symlinks, leave_out=leave_out
+    )
+
+
+def open_coco(captions: Path, images: Path | None) -> Source:
+    """A COCO captions file and its pictures."""
+    return CocoSource(captions, images)
+
+
+def open_failures(uris: Iterable[str], below: Sequence[str]) -> Source:
+    """Files that failed before (below the given paths, if any are given)."""
+    return FailureSource(uris, below)

@@ -1,0 +1,124 @@
+"""What a run did: values for the caller to print, and the line that adds up.
+
+Gets: counts. Gives: frozen records. Touches: nothing. Never: prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from retrieval.schema import SkipReason
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """What became of every file that an indexing run was given.
+
+    Attributes:
+        indexed, unchanged, duplicates: files with that outcome.
+        skipped: files left out, by reason; with the three above they add up to `total`.
+        sidecars: caption and metadata files that were read as part of their picture.
+        excluded: files passed over by rule (hidden, AppleDouble, ``--exclude``), uncounted above.
+        vanished: known files that are gone; what was known of them was deleted.
+        missing: known files whose root can't be seen now; kept until ``--prune``.
+        warnings: lines for the user: what was noticed and not counted as a failure.
+        seconds: by the clock, from start to end.
+        stages: seconds in which a stage was busy: ``read``, ``decode``, ``encode``, ``write``.
+        interrupted: whether the user stopped it; run again to go on.
+        dry_run: whether nothing was written.
+    """
+
+    indexed: int = 0
+    unchanged: int = 0
+    duplicates: int = 0
+    skipped: Mapping[SkipReason, int] = field(default_factory=dict)
+    sidecars: int = 0
+    excluded: int = 0
+    vanished: int = 0
+    missing: int = 0
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+    stages: Mapping[str, float] = field(default_factory=dict)
+    interrupted: bool = False
+    dry_run: bool = False
+
+    @property
+    def total(self) -> int:
+        """All files given."""
+        return self.indexed + self.unchanged + self.duplicates + sum(self.skipped.values())
+
+    @property
+    def failed(self) -> int:
+        """Files that should have been indexed and could not be."""
+        return sum(count for reason, count in self.skipped.items() if reason.is_failure)
+
+    def accounting(self) -> str:
+        """``indexed N, unchanged U, duplicates D, skipped S = total``."""
+        return (
+            f"indexed {self.indexed}, unchanged {self.unchanged}, duplicates {self.duplicates}, "
+            f"skipped {sum(self.skipped.values())} = {self.total}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        done: files with an outcome so far.
+        failed: those of them that failed.
+        total: all files, when they could be counted beforehand.
+    """
+
+    done: int
+    failed: int
+    total: int | None
+
+
+Watcher = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file that was skipped: where, why (the closed list), and what was wrong in words."""
+
+    uri: str
+    reason: SkipReason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What was compared, what doesn't fit, and how much of it was mended.
+
+    Attributes:
+        checked: how many were looked at: ``documents``, ``vectors``, ``assets``, ``files``.
+        problems: one line each: what is wrong, and with which id or path.
+        repaired: how many of them were mended.
+    """
+
+    checked: Mapping[str, int]
+    problems: tuple[str, ...] = ()
+    repaired: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Figures of a collection.
+
+    Attributes:
+        assets: indexed assets by modality.
+        documents: documents by channel key.
+        vectors: vectors by channel key.
+        files: files known to the ledger, by outcome (``indexed``, ``duplicate``, ``skipped`` ...).
+        failures: files that failed, by reason.
+        bytes: size on disk of the collection's own folder.
+    """
+
+    assets: Mapping[str, int]
+    documents: Mapping[str, int]
+    vectors: Mapping[str, int]
+    files: Mapping[str, int]
+    failures: Mapping[SkipReason, int]
+    bytes: int

@@ -1,0 +1,121 @@
+"""The indexer's own nouns.
+
+Gets and gives: frozen values. Touches: nothing. Never: a store.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from retrieval.schema import Document, Draft, FieldValue, FloatArray, Modality, SkipReason
+
+Outcome = Literal["indexed", "duplicate", "skipped", "erased"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """What tells, without reading, that a file is as it was. Times in nanoseconds."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a source says of a file beside the file itself: its captions and fields."""
+
+    captions: tuple[str, ...] = ()
+    fields: Mapping[str, FieldValue] = field(default_factory=dict)
+
+    def dump(self) -> str:
+        """As JSON, for the ledger."""
+        return json.dumps([self.captions, dict(self.fields)], sort_keys=True)
+
+    @classmethod
+    def load(cls, text: str) -> Given:
+        """From `dump`'s JSON."""
+        captions, fields = json.loads(text)
+        return cls(tuple(captions), fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A file to index.
+
+    Attributes:
+        uri: its name in the ledger.
+        stat: the file's own; `sidecars`' stats beside it.
+        given: captions and fields that the source gives; None leaves earlier ones in force.
+    """
+
+    uri: str
+    modality: Modality
+    media_type: str
+    stat: Stat
+    sidecars: tuple[Stat, ...] = ()
+    given: Given | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that is not indexed, and why."""
+
+    uri: str
+    reason: SkipReason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """A file or folder passed over by rule; a sidecar is read with its picture instead."""
+
+    uri: str
+    sidecar: bool = False
+
+
+class Source(Protocol):
+    """Where files come from."""
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """Paths below which a known file that isn't met any more has vanished."""
+        ...
+
+    def items(self) -> Iterator[Item | Skipped | Excluded]:
+        """Every file, in an order that doesn't depend on the file system's."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A file, read: what it says of itself, and its documents unless they are known already.
+
+    Attributes:
+        drafts: None when only the description was asked for.
+        warnings: what was odd and didn't matter (a sidecar that can't be read).
+    """
+
+    fields: Mapping[str, FieldValue]
+    captions: tuple[str, ...]
+    drafts: tuple[Draft, ...] | None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Encodable:
+    """A document and what its encoder is to be given for it (1..m inputs)."""
+
+    document: Document
+    inputs: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Vectors of one channel: n ids and (n, dim) float32 of norm 1."""
+
+    ids: tuple[str, ...]
+    vectors: FloatArray

@@ -1,0 +1,1 @@
+"""Sources: where the files to index come from, one reader a file."""

@@ -1,0 +1,84 @@
+"""The running count of a run, and what a watcher is told of it.
+
+Gets: outcomes as they happen. Gives: an `IndexReport`, and `Progress` to a watcher. Touches: the
+clock. Never: prints.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from retrieval.schema import SkipReason
+
+from .report import IndexReport, Progress, Watcher
+from .schema import Outcome
+
+WATCH_EVERY_S = 0.1
+WARNINGS = 100
+
+
+class Tally:
+    """Counts what became of each file."""
+
+    def __init__(self, watch: Watcher | None = None) -> None:
+        self.total: int | None = None
+        self.sidecars = self.excluded = self.vanished = self.missing = self.unchanged = 0
+        self._outcomes: Counter[Outcome] = Counter()
+        self._skipped: Counter[SkipReason] = Counter()
+        self._warnings: list[str] = []
+        self._stages: dict[str, float] = defaultdict(float)
+        self.is_watched = watch is not None
+        self._watch = watch
+        self._started = time.monotonic()
+        self._told = 0.0
+
+    def count(self, outcome: Outcome, reason: SkipReason | None = None) -> None:
+        """One more file has an outcome."""
+        if reason is None:
+            self._outcomes[outcome] += 1
+        else:
+            self._skipped[reason] += 1
+        self.tell()
+
+    def warn(self, warning: str) -> None:
+        """Note something for the user; the ledger has those past the first hundred."""
+        if len(self._warnings) < WARNINGS:
+            self._warnings.append(warning)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage while it is busy."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self._stages[name] += time.monotonic() - start
+
+    def tell(self) -> None:
+        """Tell the watcher, at most ten times a second."""
+        now = time.monotonic()
+        if self._watch and now - self._told >= WATCH_EVERY_S:
+            self._told = now
+            report = self.report()
+            self._watch(Progress(report.total, report.failed, self.total))
+
+    def report(self, *, interrupted: bool = False, dry_run: bool = False) -> IndexReport:
+        """Everything so far."""
+        return IndexReport(
+            indexed=self._outcomes["indexed"],
+            unchanged=self.unchanged,
+            duplicates=self._outcomes["duplicate"],
+            skipped=dict(self._skipped),
+            sidecars=self.sidecars,
+            excluded=self.excluded,
+            vanished=self.vanished,
+            missing=self.missing,
+            warnings=tuple(self._warnings),
+            seconds=time.monotonic() - self._started,
+            stages=dict(self._stages),
+            interrupted=interrupted,
+            dry_run=dry_run,
+        )

@@ -1,0 +1,113 @@
+"""What of a source is new or changed: compares each file with its row in the ledger.
+
+Gets: what a source gives. Gives: the files that must be read. Touches: the ledger. Never: opens a
+file; a file that is unchanged has cost one stat.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from retrieval.schema import Modality, SkipReason
+
+from .ledger import CHUNK, Ledger, Row
+from .schema import Excluded, Item, Skipped
+from .tally import Tally
+
+# A file skipped for one of these is looked at again in the next run, though it didn't change; and
+# what was indexed of it before stays, since nothing is known of its bytes.
+PASSING = frozenset(
+    {
+        SkipReason.UNREADABLE,
+        SkipReason.DISAPPEARED,
+        SkipReason.CHANGING,
+        SkipReason.TOO_SLOW,
+        SkipReason.DECODER_FAILED,
+        SkipReason.NOT_INSTALLED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A file that must be read, and what the ledger says of it so far."""
+
+    item: Item
+    known: Row | None
+
+
+@dataclass(frozen=True, slots=True)
+class Triage:
+    """Sorts what sources give.
+
+    Attributes:
+        recipes: how a file of each modality is turned into documents now.
+        restore: whether files that `remove` took out are taken back.
+        skip: told of every file that is skipped, with what the ledger says of it so far.
+    """
+
+    ledger: Ledger
+    tally: Tally
+    recipes: Mapping[Modality, str]
+    restore: bool
+    skip: Callable[[Skipped, str, Row | None], None]
+
+    def changed(self, found: Iterable[Item | Skipped | Excluded]) -> Iterator[Changed]:
+        """The files to read, in the source's order; all others are counted."""
+        rest = iter(found)
+        while chunk := list(islice(rest, CHUNK)):
+            files = self._unmet(chunk)
+            known = self.ledger.rows([file.uri for file in files])
+            for file in files:
+                row = known.get(file.uri)
+                if row and row.missing:
+                    row = replace(row, missing=False)
+                    self.ledger.put([row])
+                if self._must_read(file, row):
+                    assert isinstance(file, Item)
+                    yield Changed(file, row)
+
+    def _unmet(self, chunk: Iterable[Item | Skipped | Excluded]) -> list[Item | Skipped]:
+        """Files of the chunk that this run has not met before, noted as met; rules counted."""
+        files: dict[str, Item | Skipped] = {}
+        for file in chunk:
+            if isinstance(file, Excluded):
+                self.tally.sidecars += file.sidecar
+                self.tally.excluded += not file.sidecar
+            else:
+                files.setdefault(file.uri, file)
+        for uri in self.ledger.seen(list(files)):
+            del files[uri]
+        self.ledger.see(list(files))
+        return list(files.values())
+
+    def _must_read(self, file: Item | Skipped, row: Row | None) -> bool:
+        if row and row.outcome == "erased" and not self.restore:
+            self.tally.count("skipped", SkipReason.REMOVED)
+            return False
+        if isinstance(file, Skipped):
+            self.skip(file, "", row)
+            return False
+        if row is None or row.outcome == "erased":
+            return True
+        same = row.signature == signature(file) and row.recipe == self.recipes.get(file.modality)
+        same = same and (file.given is None or row.given == file.given.dump())
+        if not same or row.reason in PASSING:
+            return True
+        if row.reason is not None:
+            self.tally.count("skipped", row.reason)
+        else:
+            self.tally.unchanged += 1
+            self.tally.tell()
+        return False
+
+
+def signature(item: Item) -> str:
+    """What tells that a file and its sidecars are as they were: sizes and times, as text."""
+    stat = item.stat
+    beside = [[os.path.basename(s.path), s.size, s.mtime_ns] for s in item.sidecars]
+    return json.dumps([stat.size, stat.mtime_ns, *beside])

@@ -1,0 +1,231 @@
+"""Whether the parts of a collection fit together, and mending what doesn't.
+
+Gets: a collection. Gives: a `VerifyReport`. Touches: every store and the ledger; with `repair` it
+writes. Never: the user's files.
+
+What can't be built from what is there is taken out whole and left to the next indexing run, which
+does those files again: nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from typing import TypeVar
+
+from retrieval import registry
+from retrieval.collection import Collection
+from retrieval.errors import BadInputError
+from retrieval.schema import CHANNEL_OF_KIND, Document, path_of, printable
+
+from .entries import limits_of
+from .ledger import CHUNK
+from .opening import Session, writing
+from .report import VerifyReport
+from .write import Writer, is_caption
+
+T = TypeVar("T")
+SAMPLE = 32
+ALIKE = 0.999  # an honest encoder repeats itself far closer; another picture is far below
+
+
+def verify(collection: Collection, *, repair: bool = False) -> VerifyReport:
+    """Compare stores, ledger and checksums with each other, and a sample with its files.
+
+    Raises:
+        LockedError: another process is writing to the collection.
+    """
+    collection.close()
+    with writing(collection) as session:
+        check = _Check(session, Writer(session.backends, session.ledger), repair)
+        check.files()
+        check.vectors()
+        check.documents()
+        check.sightings()
+        check.ledger()
+        check.assets()
+        check.sample()
+        if repair:
+            check.finish()
+        return VerifyReport(dict(check.checked), tuple(check.problems), check.repaired)
+
+
+@dataclass
+class _Check:
+    session: Session
+    writer: Writer
+    repair: bool
+    checked: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+    repaired: int = 0
+    redo: set[str] = field(default_factory=set)  # assets that the next run must do again
+
+    def found(self, problem: str, mend: Callable[[], object] | None = None) -> None:
+        """Note a problem, and mend it if that was asked for and can be done."""
+        self.problems.append(problem)
+        if self.repair and mend is not None:
+            mend()
+            self.repaired += 1
+
+    def files(self) -> None:
+        """The stores' own checksums and derived data."""
+        backends = self.session.backends
+        for problem in list(backends.documents.check()):
+            self.found(
+                f"document store: {problem.id}: {problem.message}", backends.documents.repair
+            )
+        for key, store in backends.vectors.items():
+            for problem in list(store.check()):
+                self.found(
+                    f"vectors {key}: {problem.id}: {problem.message}",
+                    partial(self._redo_vector, key, problem.id),
+                )
+
+    def vectors(self) -> None:
+        """Vectors without a document: invisible, and in the way."""
+        documents = self.session.backends.documents
+        for key, store in self.session.backends.vectors.items():
+            for ids in _chunks(list(store.scan())):
+                self.checked["vectors"] += len(ids)
+                known = documents.get(ids)
+                for name in ids:
+                    if name not in known:
+                        self.found(
+                            f"vectors {key}: {name} has no document",
+                            partial(store.delete, [name]),
+                        )
+
+    def documents(self) -> None:
+        """Documents without a vector, or of an asset that no file has."""
+        backends = self.session.backends
+        for documents in _chunks(list(backends.documents.scan())):
+            self.checked["documents"] += len(documents)
+            seen = backends.documents.sightings(sorted({d.asset for d in documents}))
+            for document in documents:
+                if document.asset not in seen:
+                    self.found(
+                        f"document {document.id}: no file has its asset {document.asset[:12]}",
+                        partial(self.writer.reconcile, document.asset),
+                    )
+            self._without_vector(documents)
+
+    def _without_vector(self, documents: list[Document]) -> None:
+        for key, store in self.session.backends.vectors.items():
+            ids = [document.id for document in documents if document.channel == key]
+            held = store.get(ids)
+            for document in documents:
+                if document.channel == key and document.id not in held:
+                    self.found(
+                        f"document {document.id}: has no vector in {key}",
+                        partial(self._redo, document),
+                    )
+
+    def sightings(self) -> None:
+        """Sightings that the ledger doesn't hold."""
+        for sightings in _chunks(list(self.session.backends.documents.scan_sightings())):
+            rows = self.session.ledger.rows([sighting.uri for sighting in sightings])
+            for sighting in sightings:
+                row = rows.get(sighting.uri)
+                if row is None or row.asset != sighting.asset:
+                    self.found(
+                        f"{printable(path_of(sighting.uri))}: is in the store, not in the ledger",
+                        partial(self.writer.reconcile, sighting.asset),
+                    )
+
+    def ledger(self) -> None:
+        """Files that the ledger calls indexed and the document store doesn't know."""
+        rows = (row for row in self.session.ledger.scan() if row.asset)
+        for chunk in _chunks(list(rows)):
+            self.checked["files"] += len(chunk)
+            assets = sorted({row.asset for row in chunk if row.asset})
+            seen = self.session.backends.documents.sightings(assets)
+            for row in chunk:
+                if not any(s.uri == row.uri for s in seen.get(row.asset or "", [])):
+                    self.found(
+                        f"{printable(path_of(row.uri))}: is in the ledger, not in the store",
+                        partial(self.session.ledger.drop, [row.uri]),
+                    )
+
+    def assets(self) -> None:
+        """Copies that are damaged, or that no file needs."""
+        backends = self.session.backends
+        for asset in list(backends.assets.scan()):
+            self.checked["assets"] += 1
+            with backends.assets.open(asset) as file:
+                intact = hashlib.file_digest(file, "sha256").hexdigest() == asset  # type: ignore[arg-type]
+            if not intact:
+                self.found(f"asset {asset}: its copy is damaged", partial(self._recopy, asset))
+            elif asset not in backends.documents.sightings([asset]):
+                self.found(f"asset {asset}: no file has it", partial(backends.assets.delete, asset))
+
+    def sample(self) -> None:
+        """Encode a few documents again: does each vector still belong to its document?"""
+        backends = self.session.backends
+        for channel in backends.manifest.channels:
+            store, encoder = backends.vectors[channel.key], backends.encoder(channel)
+            vectors = store.get(heapq.nsmallest(SAMPLE, store.scan()))
+            documents = backends.documents.get(list(vectors))
+            inputs = {name: value for name, d in documents.items() for value in self._input(d)}
+            if not inputs:
+                continue
+            again = encoder.encode(channel.modality, list(inputs.values()), role="document")
+            for name, vector in zip(inputs, again, strict=True):
+                self.checked["encoded again"] += 1
+                cosine = float(vector @ vectors[name])
+                if cosine < ALIKE:
+                    self.found(
+                        f"document {name}: its vector isn't its own (cosine {cosine:.3f})",
+                        partial(self._redo, documents[name]),
+                    )
+
+    def finish(self) -> None:
+        """Let the next run do again what can't be mended from what is here."""
+        rows = [row for row in self.session.ledger.scan() if row.asset in self.redo]
+        self.session.ledger.drop(row.uri for row in rows)
+
+    def _input(self, document: Document) -> Iterator[object]:
+        """The encoder input of a document that has one input, if its file is still as it was."""
+        if document.text is not None:
+            yield document.text
+        elif not is_caption(document) and document.kind == "image":
+            modality = CHANNEL_OF_KIND[document.kind]
+            channel = self.session.backends.manifest.channel(modality)
+            reader = registry.open_modality(modality, limits_of(self.session.settings))
+            try:
+                with self.session.backends.assets.open(document.asset) as file:
+                    data = file.read()
+                if channel and hashlib.sha256(data).hexdigest() == document.asset:
+                    wants = self.session.backends.encoder(channel).wants
+                    yield reader.query_input(data, wants)
+            except (OSError, BadInputError):
+                return  # its file is gone or changed: the next run's business, not damage
+
+    def _redo_vector(self, key: str, name: str) -> None:
+        backends = self.session.backends
+        document = backends.documents.get([name]).get(name)
+        if document is not None:
+            self._redo(document)
+        elif len(name) == 32:
+            backends.vectors[key].delete([name])
+
+    def _redo(self, document: Document) -> None:
+        backends = self.session.backends
+        backends.documents.delete([document.id])
+        if document.channel:
+            backends.vectors[document.channel].delete([document.id])
+        self.redo.add(document.asset)
+
+    def _recopy(self, asset: str) -> None:
+        self.session.backends.assets.delete(asset)
+        self.redo.add(asset)
+
+
+def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(items)
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk

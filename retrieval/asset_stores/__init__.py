@@ -1,0 +1,1 @@
+"""Asset stores: the raw bytes, by their hash."""

@@ -1,0 +1,147 @@
+"""A collection, opened: reads the manifest and alone builds the `Backends` record.
+
+Gets: a name or a folder. Gives: a `Collection`, whose one verb is `search`. Touches: the
+collection's folder, read-only unless the indexer opens it for writing. Never: writes anything.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from functools import cache, cached_property, partial
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from . import registry
+from .errors import UsageError
+from .manifest import Manifest, read_manifest
+from .probes import read_probes
+from .protocols import DocumentStore, Encoder, Place
+from .query.backends import Backends
+from .query.engine import search
+from .query.parse import Query, parse_query
+from .query.present import Results
+from .schema import Channel, Filter, FloatArray, Modality
+from .settings import Settings, load_settings
+
+
+class Collection:
+    """What was indexed, ready to be asked. Use it as a context manager, or `close` it."""
+
+    def __init__(self, directory: Path, settings: Settings) -> None:
+        self.directory = directory
+        self.settings = settings
+
+    @cached_property
+    def backends(self) -> Backends:
+        """The stores, opened read-only when first needed."""
+        return open_backends(self.directory, self.settings)
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the collection is."""
+        return self.backends.manifest
+
+    def search(
+        self,
+        query: str | Query,
+        *,
+        k: int = 10,
+        where: Filter | str | None = None,
+        modality: Modality | None = None,
+        group_by: Literal["asset", "document"] | None = None,
+    ) -> Results:
+        """Find the `k` best answers to words, or to a `Query` of several parts.
+
+        Args:
+            query: words, or a `Query` (see `parse_query`).
+            k: how many hits; so many come back whenever so many exist.
+            where: an SQL WHERE expression over the metadata: ``year >= 2020``.
+            modality: what kind of hit comes back; None for any.
+            group_by: one hit an asset (the default), or one a document.
+        """
+        asked = parse_query(query) if isinstance(query, str) else query
+        return search(self.backends, asked, k=k, where=where, modality=modality, group_by=group_by)
+
+    def close(self) -> None:
+        """Close the stores, if they were opened; the next use opens them again."""
+        backends = self.__dict__.pop("backends", None)
+        if backends is not None:
+            backends.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Collection({str(self.directory)!r})"
+
+
+def open_collection(
+    name: str | os.PathLike[str] | None = None, *, settings: Settings | None = None
+) -> Collection:
+    """Open a collection by its name or its folder; without one, the user's default.
+
+    Raises:
+        CollectionNotFoundError: there is none; `indexer.create` makes one.
+        CollectionError: it is damaged, or a newer Echolens wrote it.
+    """
+    settings = settings or load_settings()
+    directory = directory_of(name, settings)
+    read_manifest(directory)
+    return Collection(directory, settings)
+
+
+def directory_of(name: str | os.PathLike[str] | None, settings: Settings) -> Path:
+    """The folder of a collection: a path is itself, a bare name lies in the user's data folder."""
+    text = os.fspath(name) if name is not None else settings.collection
+    if not text.strip() or "\0" in text:
+        raise UsageError(f"{text!r} is no name of a collection.", advice="Give a name or a path.")
+    is_path = text.startswith((".", "~")) or any(s in text for s in (os.sep, os.altsep) if s)
+    path = Path(text).expanduser()
+    return path.absolute() if is_path else settings.home / path
+
+
+def open_backends(directory: Path, settings: Settings, *, read_only: bool = True) -> Backends:
+    """Open every store of a collection; for writing only where the indexer holds its lock."""
+    manifest = read_manifest(directory)
+    place = partial(Place, directory=directory, read_only=read_only)
+    documents = registry.open_document_store(place(manifest.documents))
+    vectors = {
+        channel.key: registry.open_vector_store(place(manifest.vectors), channel)
+        for channel in manifest.channels
+    }
+    assets = registry.open_asset_store(place(manifest.assets), partial(_locate, documents))
+    return Backends(
+        directory=directory,
+        manifest=manifest,
+        documents=documents,
+        vectors=vectors,
+        assets=assets,
+        encoder=_encoder_opener(settings),
+        probes=_probe_reader(directory),
+    )
+
+
+def _locate(documents: DocumentStore, asset: str) -> list[str]:
+    return [sighting.uri for sighting in documents.sightings([asset]).get(asset, [])]
+
+
+def _encoder_opener(settings: Settings) -> Callable[[Channel], Encoder]:
+    @cache
+    def open_url(url: str) -> Encoder:
+        return registry.open_encoder(url, device=settings.device, threads=settings.threads or None)
+
+    return lambda channel: open_url(channel.encoder)
+
+
+def _probe_reader(directory: Path) -> Callable[[], Mapping[str, FloatArray]]:
+    return cache(partial(read_probes, directory))

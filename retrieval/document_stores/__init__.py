@@ -1,0 +1,1 @@
+"""Document stores: documents and sightings, by id, by words, by field."""

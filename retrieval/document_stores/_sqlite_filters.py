@@ -1,0 +1,135 @@
+"""The filter tree as an SQL condition on sightings.
+
+Gets: a filter. Gives: SQL text with its parameters. Touches: nothing: pure. Never: puts a name or
+a value of the user into the text; they are parameters, so no field name can be dangerous.
+
+Every leaf asks whether a row is there, so no condition is ever NULL and NOT means "doesn't hold":
+an absent field has no row. A field's values of different types lie under different numbers of
+``fields``, so a comparison with a value of another type finds no row either, and is false.
+"""
+# ruff: noqa: S608 (SQL is put together from constants; what a user gives is a parameter)
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..errors import FilterError
+from ..schema import And, Compare, Exists, FieldValue, Filter, Like, Not, Or
+
+# Whether the leaf is asked of one sighting at a time (few documents are checked) or gives the
+# set of all its sightings, through the index on values (all documents are).
+Direction = Literal["of_each", "of_all"]
+
+_LEAF = {
+    "of_each": "EXISTS (SELECT 1 FROM field_values v WHERE v.sighting = s.number AND {})",
+    "of_all": "s.number IN (SELECT v.sighting FROM field_values v WHERE {})",
+}
+_NUMBERS = "v.field IN (SELECT number FROM fields WHERE name = ?{})"
+_OF_TYPE = {
+    "boolean": " AND type = 'boolean'",
+    "number": " AND type = 'number'",
+    "text": " AND type IN ('text', 'date')",
+}
+_OPERATORS = {"=": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+
+MAX_COMPARISONS = 2_000
+MAX_PATTERN_BYTES = 50_000  # what LIKE takes
+_INT64 = range(-(2**63), 2**63)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """An SQL condition and the parameters of its question marks, in order."""
+
+    sql: str
+    parameters: tuple[Any, ...] = ()
+
+
+def admitted(where: Filter | None, direction: Direction) -> Condition:
+    """The condition that a document ``d`` has a sighting that satisfies `where` whole.
+
+    Raises:
+        FilterError: too many comparisons, too long a pattern, or booleans compared by order.
+    """
+    of_sighting = compile_filter(where, direction)
+    if direction == "of_each":
+        sql = f"EXISTS (SELECT 1 FROM sightings s WHERE s.asset = d.asset AND {of_sighting.sql})"
+    else:
+        sql = f"d.asset IN (SELECT s.asset FROM sightings s WHERE {of_sighting.sql})"
+    return Condition(sql, of_sighting.parameters)
+
+
+def compile_filter(where: Filter | None, direction: Direction) -> Condition:
+    """The condition that a sighting ``s`` satisfies `where`; see `admitted`."""
+    condition = Condition("1") if where is None else _compile(where, direction)
+    if condition.sql.count("SELECT v.") + condition.sql.count("SELECT 1") > MAX_COMPARISONS:
+        raise FilterError(
+            f"The filter has more than {MAX_COMPARISONS} comparisons.",
+            advice="Ask in several searches.",
+        )
+    return condition
+
+
+def _compile(where: Filter, direction: Direction) -> Condition:
+    match where:
+        case And(terms):
+            return _joined([_compile(term, direction) for term in terms], "AND", empty="1")
+        case Or(terms):
+            return _joined([_compile(term, direction) for term in terms], "OR", empty="0")
+        case Not(term):
+            inner = _compile(term, direction)
+            return Condition(f"NOT {inner.sql}", inner.parameters)
+        case Compare(name, op, value):
+            of_type = _OF_TYPE[_type_of(op, value)]
+            return _leaf(direction, name, of_type, f" AND v.value {_OPERATORS[op]} ?", value)
+        case Like(name, pattern):
+            if len(pattern.encode("utf-8", "replace")) > MAX_PATTERN_BYTES:
+                raise FilterError(f"A LIKE pattern is longer than {MAX_PATTERN_BYTES} bytes.")
+            return _leaf(direction, name, _OF_TYPE["text"], " AND v.value LIKE ?", pattern)
+        case Exists(name):
+            return _leaf(direction, name, "", "", None)
+
+
+def _leaf(
+    direction: Direction, name: str, of_type: str, test: str, value: FieldValue | None
+) -> Condition:
+    sql = _LEAF[direction].format(_NUMBERS.format(of_type) + test)
+    return Condition(sql, (name,) if value is None else (name, bindable(value)))
+
+
+def _joined(terms: list[Condition], operator: str, *, empty: str) -> Condition:
+    """The terms in a balanced tree: SQLite limits how deep an expression may be."""
+    if not terms:
+        return Condition(empty)
+    if len(terms) == 1:
+        return terms[0]
+    middle = len(terms) // 2
+    left = _joined(terms[:middle], operator, empty=empty)
+    right = _joined(terms[middle:], operator, empty=empty)
+    return Condition(f"({left.sql} {operator} {right.sql})", left.parameters + right.parameters)
+
+
+def _type_of(op: str, value: FieldValue) -> Literal["boolean", "number", "text"]:
+    if isinstance(value, bool):
+        if op not in ("=", "!="):
+            raise FilterError(f"True and false have no order: `{op}` can't compare them.")
+        return "boolean"
+    return "text" if isinstance(value, str) else "number"
+
+
+def bindable(value: FieldValue) -> FieldValue:
+    """`value` as SQLite can hold it: an integer beyond 64 bits becomes a float.
+
+    Raises:
+        ValueError: a number that isn't finite.
+    """
+    if isinstance(value, str) or (isinstance(value, int) and value in _INT64):
+        return value
+    try:
+        number = float(value)
+    except OverflowError:
+        number = float("inf")
+    if number != number or number in (float("inf"), float("-inf")):
+        raise ValueError(f"a field's value must be finite, not {number}")
+    return number

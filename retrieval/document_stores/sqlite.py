@@ -1,0 +1,245 @@
+"""The document store `sqlite:`: documents, sightings and words in one SQLite file.
+
+Gets: documents, sightings, words, filters. Gives: documents, ids, rankings. Touches:
+``documents.sqlite`` in the place's directory. Never: another back end, the user's files.
+
+Words go through `retrieval.words` into an FTS5 table whose tokenizer is ``porter ascii``: it
+splits our terms at their spaces, stems those in ASCII, and takes every other character as part of
+a term. Fields lie in rows of their own, indexed by value, so a filter that admits little is
+answered from the index and one over everything reads no JSON.
+
+Erasing. FTS5 only marks deleted entries and drops them when it merges, so a delete that took
+words away merges the whole index before it commits; zeroing freed bytes and emptying the log do
+the rest. That costs time in proportion to the index (0.3 s at 100,000 captions) for each call
+of `delete`, not for each document: callers delete in large batches.
+
+A store may be handed from thread to thread, but is used by one at a time.
+"""
+# ruff: noqa: S608 (SQL is put together from constants; what a user gives is a parameter)
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from ..errors import StoreUnreachableError
+from ..protocols import Place, Problem
+from ..schema import Document, FieldType, Filter, Ranking, Sighting, TooMany
+from ..words import query_terms
+from . import _sqlite_file as sqlite_file
+from . import _sqlite_rows as rows_of
+from ._sqlite_filters import Condition, admitted
+from ._sqlite_rows import DOCUMENT, IDS, SIGHTINGS, document_of, sightings_of, terms_of
+
+FILE_NAME = "documents.sqlite"
+PAGE = 1_000  # rows that `scan` reads at once
+
+# The type of a field name: that of the first of its values' types seen that is still carried.
+_FIELDS = """
+SELECT name, type FROM fields f
+WHERE EXISTS (SELECT 1 FROM field_values v WHERE v.field = f.number) ORDER BY number DESC
+"""
+
+_DOCUMENTS_WITH_WORDS = """
+SELECT d.id, d.text, w.terms FROM documents d LEFT JOIN words w ON w.rowid = d.number
+"""
+
+# BM25 ranks by the 24 bits that a float32 keeps, so that what looks equal in a Ranking is a tie
+# here too: x * (2^29 + 1) - (x * (2^29 + 1) - x) rounds a double to 24 bits.
+_SEARCH = f"""
+WITH found AS MATERIALIZED (
+    SELECT d.id AS id, -bm25(words) * {2**29 + 1}.0 AS shifted, -bm25(words) AS score
+    FROM words JOIN documents d ON d.number = words.rowid
+    WHERE words MATCH ? AND {{condition}}
+)
+SELECT id, shifted - (shifted - score) AS rounded FROM found ORDER BY rounded DESC, id LIMIT ?
+"""
+
+
+class SqliteStore:
+    """A `DocumentStore` in one file; see the protocol for what each method promises."""
+
+    def __init__(self, place: Place) -> None:
+        """Open the store of a place; made if it isn't there, unless read-only: then it is empty.
+
+        Raises:
+            NewerFormatError: a newer version wrote it.
+            CorruptError: it is damaged, or no store of ours.
+            StoreUnreachableError: no permission, no space, or a file system that can't lock.
+        """
+        self._path = place.directory / FILE_NAME
+        self._read_only = place.read_only
+        opened = sqlite_file.open_for_reading if place.read_only else sqlite_file.open_for_writing
+        found = opened(self._path)
+        self._awaited = found is None  # by a reader who came before the first writer
+        self._connection = found or sqlite_file.empty()
+
+    def upsert(self, documents: Sequence[Document], sightings: Sequence[Sighting] = ()) -> None:
+        """Write documents and sightings in one commit.
+
+        Raises:
+            ValueError: an id or asset that isn't hex, or a field that isn't a finite number,
+                a truth value or text. Nothing is written then.
+        """
+        with self._writing() as connection:
+            rows_of.write_documents(connection, {document.id: document for document in documents})
+            rows_of.write_sightings(connection, {sighting.uri: sighting for sighting in sightings})
+
+    def forget(self, uris: Sequence[str]) -> None:
+        """Delete sightings; their captions and fields are gone from the files too."""
+        with self._writing() as connection:
+            rows_of.delete_sightings(connection, uris)
+        self._erase_log()
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Delete documents; their texts are gone from the files too (see the module)."""
+        with self._writing() as connection:
+            if rows_of.delete_documents(connection, ids):
+                connection.execute("INSERT INTO words (words) VALUES ('optimize')")
+        self._erase_log()
+
+    def get(self, ids: Sequence[str]) -> dict[str, Document]:
+        """The documents of those ids that are there."""
+        sql = f"SELECT {DOCUMENT} FROM documents d WHERE d.id {IDS}"
+        return {row[0].hex(): document_of(row) for row in self._read(sql, json.dumps(list(ids)))}
+
+    def of_assets(self, assets: Sequence[str]) -> dict[str, list[Document]]:
+        """Each asset's documents, in the order of (kind, span, id)."""
+        rows = self._read(
+            f"SELECT {DOCUMENT} FROM documents d WHERE d.asset {IDS}"
+            " ORDER BY d.asset, d.kind, d.span_start, d.span_end, d.id",
+            json.dumps(list(assets)),
+        )
+        return {
+            asset.hex(): [document_of(row) for row in of_asset]
+            for asset, of_asset in groupby(rows, key=lambda row: row[1])
+        }
+
+    def sightings(self, assets: Sequence[str]) -> dict[str, list[Sighting]]:
+        """Each asset's sightings, in the order of their URIs."""
+        found = self._sightings(f"s.asset {IDS} ORDER BY s.asset, s.uri", json.dumps(list(assets)))
+        return {asset: list(its) for asset, its in groupby(found, key=lambda s: s.asset)}
+
+    def search(
+        self, words: str, k: int, *, where: Filter | None = None, channel: str | None = None
+    ) -> Ranking:
+        """The k best documents by BM25 for any of the words."""
+        terms = query_terms(words)
+        rows: list[Any] = []
+        if terms and k > 0:
+            condition = _passing(admitted(where, "of_each"), channel)
+            sql = _SEARCH.format(condition=condition.sql)
+            match = " OR ".join(f'"{term}"' for term in terms)
+            rows = self._read(sql, match, *condition.parameters, k)
+        scores = np.fromiter((row[1] for row in rows), np.float32, len(rows))
+        return Ranking(tuple(row[0].hex() for row in rows), scores)
+
+    def select(
+        self, where: Filter | None, limit: int, *, channel: str | None = None
+    ) -> list[str] | TooMany:
+        """Sorted ids of all documents that pass, or `TooMany`."""
+        condition = _passing(admitted(where, "of_all"), channel)
+        sql = f"SELECT d.id FROM documents d WHERE {condition.sql} LIMIT ?"
+        rows = self._read(sql, *condition.parameters, limit + 1)
+        return TooMany(limit) if len(rows) > limit else sorted(row[0].hex() for row in rows)
+
+    def matches(self, ids: Sequence[str], where: Filter | None) -> set[str]:
+        """Those of the ids that are there and pass."""
+        condition = admitted(where, "of_each")
+        sql = f"SELECT d.id FROM documents d WHERE d.id {IDS} AND {condition.sql}"
+        return {
+            row[0].hex() for row in self._read(sql, json.dumps(list(ids)), *condition.parameters)
+        }
+
+    def count(self) -> int:
+        """The number of documents."""
+        number: int = self._read("SELECT count(*) FROM documents")[0][0]
+        return number
+
+    def scan(self, channel: str | None = None) -> Iterator[Document]:
+        """All documents by id, a page at a time: what is committed meanwhile may be missed."""
+        last = b""
+        condition = _passing(Condition("d.id > ?"), channel)
+        sql = f"SELECT {DOCUMENT} FROM documents d WHERE {condition.sql} ORDER BY d.id LIMIT {PAGE}"
+        while page := self._read(sql, last, *condition.parameters):
+            yield from map(document_of, page)
+            last = page[-1][0]
+
+    def scan_sightings(self) -> Iterator[Sighting]:
+        """All sightings by URI, a page at a time, like `scan`."""
+        last = ""
+        in_page = (
+            "s.number IN (SELECT number FROM sightings WHERE uri > ? ORDER BY uri"
+            f" LIMIT {PAGE}) ORDER BY s.uri"
+        )
+        while page := self._sightings(in_page, last):
+            yield from page
+            last = page[-1].uri
+
+    def fields(self) -> Mapping[str, FieldType]:
+        """Names and types of the fields that sightings carry."""
+        return dict(self._read(_FIELDS))
+
+    def check(self) -> Iterator[Problem]:
+        """Damage in the file, and words that don't fit the documents."""
+        with sqlite_file.errors_of(self._path):
+            for message in sqlite_file.damage(self._current()):
+                yield Problem(self._path.name, message)
+            for id_, text, terms in self._current().execute(_DOCUMENTS_WITH_WORDS):
+                if terms != (None if text is None else terms_of(text)):
+                    yield Problem(id_.hex(), "the words kept for it are not those of its text")
+
+    def repair(self) -> None:
+        """Build the words and every index anew."""
+        with self._writing() as connection:
+            connection.execute("DROP TABLE words")
+            connection.execute(sqlite_file.WORDS)
+            rows_of.write_all_words(connection)
+            connection.execute("REINDEX")
+        self._erase_log()
+
+    def close(self) -> None:
+        """Close the file; the store can't be used afterwards."""
+        self._connection.close()
+
+    def _read(self, sql: str, *parameters: Any) -> list[Any]:
+        """The rows of one statement, hence of one committed state."""
+        with sqlite_file.errors_of(self._path):
+            return self._current().execute(sql, parameters).fetchall()
+
+    def _sightings(self, condition: str, parameter: str) -> list[Sighting]:
+        return list(sightings_of(self._read(f"{SIGHTINGS} WHERE {condition}", parameter)))
+
+    def _current(self) -> sqlite3.Connection:
+        if self._awaited and (made := sqlite_file.open_for_reading(self._path)):
+            self._connection.close()
+            self._connection, self._awaited = made, False
+        return self._connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        if self._read_only:
+            raise StoreUnreachableError(
+                f"{self._path} is open for reading only.",
+                advice="Open the collection for writing.",
+            )
+        with sqlite_file.errors_of(self._path), sqlite_file.commit(self._connection):
+            yield self._connection
+
+    def _erase_log(self) -> None:
+        with sqlite_file.errors_of(self._path):
+            sqlite_file.erase_log(self._connection)
+
+
+def _passing(condition: Condition, channel: str | None) -> Condition:
+    """`condition`, and of that channel."""
+    if channel is None:
+        return condition
+    sql = f"{condition.sql} AND d.channel = ?"
+    return Condition(sql, (*condition.parameters, channel))

@@ -1,0 +1,1 @@
+"""Encoders: inputs into unit vectors of a space."""

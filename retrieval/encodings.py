@@ -1,0 +1,84 @@
+"""Bytes of a text in whatever encoding become a string.
+
+Gets: bytes. Gives: text with ``\\n`` line ends. Touches: charset-normalizer, where UTF-8 fails.
+Never: files, names, markup.
+
+The order of trust: a byte order mark; UTF-8, which other encodings hardly ever resemble; what the
+text declares about itself; a guess among the encodings in wide use. A guess between GB18030 and
+Big5 is settled by their tables of common characters, since statistics need more text than a
+caption has.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from contextlib import suppress
+
+from .errors import BadInputError
+from .schema import SkipReason
+
+ENCODINGS_VERSION = 1  # part of every recipe that decodes through here
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it starts with
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_GUESSES = ["gb18030", "big5", "shift_jis", "euc_jp", "euc_kr", "cp1252", "cp1251", "koi8_r"]
+_SAMPLE = 1 << 18  # bytes that a guess looks at
+_CONTROLS = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
+_MOST_CONTROLS = 0.01  # of the bytes, in a text that isn't UTF-8
+_PAIRS = re.compile(rb"[\x81-\xfe][\x40-\x7e\x80-\xfe]")
+
+
+def decode_text(data: bytes, declared: str | None = None) -> str:
+    """The text of `data`, without byte order mark, its line ends made ``\\n``.
+
+    Args:
+        declared: an encoding that the text names itself; believed when nothing better is known
+            and it fits.
+
+    Raises:
+        BadInputError: corrupt, when it is binary or in no encoding that can be recognised.
+    """
+    text = _decoded(data, declared)
+    if "\0" in text:
+        raise BadInputError(SkipReason.CORRUPT, "is binary, not text")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _decoded(data: bytes, declared: str | None) -> str:
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            with suppress(UnicodeDecodeError):
+                return data[len(mark) :].decode(encoding)
+    with suppress(UnicodeDecodeError):
+        return data.decode("utf-8")
+    if b"\0" in data or len(_CONTROLS.findall(data)) > _MOST_CONTROLS * len(data):
+        raise BadInputError(SkipReason.CORRUPT, "is binary, not text")
+    for encoding in (declared, _guess(data)):
+        with suppress(UnicodeDecodeError, LookupError):
+            if encoding:
+                return data.decode(encoding)
+    raise BadInputError(SkipReason.CORRUPT, "is in no text encoding that can be recognised")
+
+
+def _guess(data: bytes) -> str | None:
+    from charset_normalizer import from_bytes
+
+    sample = data
+    if len(data) > _SAMPLE:
+        # Ended after a line, since no encoding of the list has a newline within a character.
+        sample = data[: data.rfind(b"\n", 0, _SAMPLE) + 1] or data
+    best = from_bytes(sample, cp_isolation=_GUESSES).best()
+    if best is None:
+        return None
+    if best.encoding not in ("gb18030", "big5"):
+        return best.encoding
+    pairs = _PAIRS.findall(sample)
+    gb = sum(0xB0 <= pair[0] <= 0xD7 and pair[1] >= 0xA1 for pair in pairs)
+    big5 = sum(0xA4 <= pair[0] <= 0xC6 and not 0x7F <= pair[1] <= 0xA0 for pair in pairs)
+    return "gb18030" if gb >= big5 else "big5"

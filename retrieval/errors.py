@@ -1,0 +1,119 @@
+"""Every error that the library raises on purpose.
+
+Gets: nothing. Gives: exception classes. Touches: nothing. Never: prints or exits (``cli`` does).
+
+    EcholensError
+    ├── UsageError            the call is wrong: an option, a query, a filter
+    │   ├── QueryError        a query that can't be asked
+    │   └── FilterError       a ``where`` that doesn't parse or names an unknown field
+    ├── MissingPartError      something outside the collection is missing
+    │   ├── NotInstalledError     a package (the extra is named)
+    │   ├── WeightsMissingError   a model's weights
+    │   ├── StoreUnreachableError a store that doesn't answer, a disk that is full
+    │   ├── CollectionNotFoundError
+    │   └── LockedError           another writer holds the collection
+    ├── CollectionError       the collection doesn't fit
+    │   ├── NewerFormatError      written by a newer Echolens
+    │   ├── CorruptError          a part is damaged or inconsistent
+    │   └── EncoderMismatchError  another encoder, or one that went wrong in silence
+    └── BadInputError         one input file; carries a reason of the closed list
+
+A message says what and where; ``advice`` says what next. Both are whole sentences for a person.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .schema import SkipReason
+
+__all__ = [
+    "BadInputError",
+    "CollectionError",
+    "CollectionNotFoundError",
+    "CorruptError",
+    "EcholensError",
+    "EncoderMismatchError",
+    "FilterError",
+    "LockedError",
+    "MissingPartError",
+    "NewerFormatError",
+    "NotInstalledError",
+    "QueryError",
+    "StoreUnreachableError",
+    "UsageError",
+    "WeightsMissingError",
+]
+
+
+class EcholensError(Exception):
+    """The root. ``str(error)`` is what went wrong and where; ``advice`` is what to do next."""
+
+    def __init__(self, message: str, *, advice: str = "") -> None:
+        super().__init__(message)
+        self.advice = advice
+
+
+class UsageError(EcholensError):
+    """The caller asked for something that can't be meant."""
+
+
+class QueryError(UsageError):
+    """A query is empty, mixes what can't be mixed, or its picture isn't one."""
+
+
+class FilterError(UsageError):
+    """A ``where`` expression doesn't parse, or compares a field with a value of another type."""
+
+
+class MissingPartError(EcholensError):
+    """Something that the collection needs is not here."""
+
+
+class NotInstalledError(MissingPartError):
+    """A package is not installed; the advice names the extra that brings it."""
+
+
+class WeightsMissingError(MissingPartError):
+    """A model's weights are not on this disk and can't be had."""
+
+
+class StoreUnreachableError(MissingPartError):
+    """A store can't be reached or written: no answer, no space, no permission."""
+
+
+class CollectionNotFoundError(MissingPartError):
+    """There is no collection of that name."""
+
+
+class LockedError(MissingPartError):
+    """Another process is writing to the collection."""
+
+
+class CollectionError(EcholensError):
+    """The collection and the program don't fit each other."""
+
+
+class NewerFormatError(CollectionError):
+    """A file of the collection was written in a newer format than this version reads."""
+
+
+class CorruptError(CollectionError):
+    """A file of the collection is damaged, or two of them contradict each other."""
+
+
+class EncoderMismatchError(CollectionError):
+    """The encoder is not the one the collection was made with, or gives wrong vectors."""
+
+
+class BadInputError(EcholensError):
+    """One input can't be used. ``reason`` is from the closed list; the message says the detail."""
+
+    def __init__(self, reason: SkipReason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[BadInputError], tuple[SkipReason, str]]:
+        """Pickle with both arguments, so that a decoding process can raise it across."""
+        return type(self), (self.reason, str(self))

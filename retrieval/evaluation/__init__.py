@@ -1,0 +1,1 @@
+"""Measures and data sets: how good are the answers."""

@@ -1,0 +1,126 @@
+"""What a collection is: channels, store URLs, field types; kept in ``manifest.json``.
+
+Gets: the collection's folder. Gives: a frozen `Manifest`. Touches: that one file, written whole or
+not at all. Never: a secret (store URLs carry no credentials), a store.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import (
+    CollectionNotFoundError,
+    CorruptError,
+    NewerFormatError,
+    StoreUnreachableError,
+)
+from .schema import Background, Channel, FieldType, Modality
+
+FORMAT = 1
+NAME = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A collection's own description.
+
+    Attributes:
+        channels: in the order in which they were added.
+        vectors, documents, assets: store URLs.
+        fields: the type of each metadata field, fixed when it was first seen.
+        background: for each channel, by the query's modality, the scores of unrelated queries.
+    """
+
+    channels: tuple[Channel, ...]
+    vectors: str
+    documents: str
+    assets: str
+    fields: Mapping[str, FieldType] = field(default_factory=dict)
+    background: Mapping[str, Mapping[Modality, Background]] = field(default_factory=dict)
+
+    def channel(self, modality: Modality) -> Channel | None:
+        """The first channel that takes documents of a modality."""
+        return next((c for c in self.channels if c.modality == modality), None)
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Read a collection's manifest.
+
+    Raises:
+        CollectionNotFoundError: there is none.
+        NewerFormatError: a newer Echolens wrote it.
+        CorruptError: it can't be understood.
+    """
+    path = directory / NAME
+    try:
+        data = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise CollectionNotFoundError(
+            f"There is no collection at {directory}.",
+            advice="Make one with `echolens index FOLDER`, or name another with --collection.",
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise _corrupt(path, f"is not JSON ({error})") from error
+    except OSError as error:
+        raise StoreUnreachableError(
+            f"{path} can't be read: {error.strerror}.", advice="Check its permissions."
+        ) from error
+    return _parse(data, path)
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> None:
+    """Replace a collection's manifest: the old one or the new one is there, never half of one."""
+    path, partial = directory / NAME, directory / f"{NAME}.partial"
+    text = json.dumps({"format": FORMAT, **asdict(manifest)}, ensure_ascii=False, indent=2)
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise StoreUnreachableError(
+            f"{path} can't be written: {error.strerror}.",
+            advice="Make room or allow writing there; nothing was changed.",
+        ) from error
+
+
+def _parse(data: Any, path: Path) -> Manifest:
+    version = data.get("format") if isinstance(data, dict) else None
+    if not isinstance(version, int):
+        raise _corrupt(path, "names no format version")
+    if version > FORMAT:
+        raise NewerFormatError(
+            f"{path} has format {version}; this Echolens reads up to {FORMAT}.",
+            advice="Update it: pip install -U echolens.",
+        )
+    try:
+        return Manifest(
+            channels=tuple(
+                Channel(**{**channel, "aliases": tuple(channel["aliases"])})
+                for channel in data["channels"]
+            ),
+            vectors=data["vectors"],
+            documents=data["documents"],
+            assets=data["assets"],
+            fields=dict(data["fields"]),
+            background={
+                key: {modality: Background(**numbers) for modality, numbers in by_query.items()}
+                for key, by_query in data["background"].items()
+            },
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise _corrupt(path, f"lacks a part or has a wrong one ({error!r})") from error
+
+
+def _corrupt(path: Path, what: str) -> CorruptError:
+    return CorruptError(
+        f"{path} {what}.",
+        advice="Restore it from a backup, or index again into a new collection.",
+    )

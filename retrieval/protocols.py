@@ -1,0 +1,294 @@
+"""The protocols that back ends fulfil; `tests/contracts` holds every one of them to these words.
+
+Gets and gives: types. Touches: nothing. Never: an implementation.
+
+Laws that all stores share: what a writing method was given is durable when it returns; writing
+the same thing twice changes nothing; an absent id is no error when deleting and simply missing
+when reading; a store opened read-only refuses to write (``StoreUnreachableError``) and works in a
+folder that can't be written; readers see whole committed states while a writer goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from .schema import (
+    Description,
+    Document,
+    Draft,
+    FieldType,
+    Filter,
+    FloatArray,
+    Modality,
+    Ranking,
+    Role,
+    Sighting,
+    Space,
+    TooMany,
+    Wants,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a store is opened.
+
+    Attributes:
+        url: the whole store URL of the manifest (``exact:``, ``milvus://host/db``).
+        directory: the collection's folder; an embedded store keeps its files below it.
+        read_only: whether writing is refused.
+    """
+
+    url: str
+    directory: Path
+    read_only: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one input may cost before it is refused (promise: bounded).
+
+    Attributes:
+        bytes: of the file.
+        pixels: width times height, before decoding.
+        seconds: of decoding, by the clock.
+        memory: bytes that a decoding process may take.
+    """
+
+    bytes: int = 2 * 2**30
+    pixels: int = 250_000_000
+    seconds: float = 60.0
+    memory: int = 4 * 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong in a store: the id (or the file) concerned, and what is wrong with it."""
+
+    id: str
+    message: str
+
+
+class Encoder(Protocol):
+    """Turns inputs into unit vectors of one space.
+
+    Made as ``Class(location, device="auto", threads=None)``, where location is what follows the
+    scheme of its URL. Making one is cheap: weights load when first needed, each tower by itself.
+    """
+
+    @property
+    def space(self) -> Space: ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of tensors, preprocessing and tokenizer; not of device or precision."""
+        ...
+
+    @property
+    def wants(self) -> Wants: ...
+
+    @property
+    def batch_size(self) -> int:
+        """How many inputs it likes best at once."""
+        ...
+
+    def encode(self, modality: Modality, inputs: Sequence[Any], *, role: Role) -> FloatArray:
+        """Encode inputs of one modality: texts (str), pictures ((h, w, 3) uint8 RGB arrays).
+
+        Returns:
+            (n, dim) float32 of norm 1, rows in the order of the inputs. A batch of n gives what
+            n batches of one give (cosine above 0.99999).
+        """
+        ...
+
+
+class ModalityReader(Protocol):
+    """Turns the bytes of a file into documents. Made as ``Class(limits)``.
+
+    Raises `BadInputError` with a reason of the closed list for a file that can't be used.
+    """
+
+    @property
+    def recipe(self) -> Mapping[str, str | int | float]:
+        """Decoder, chunker and their options: when it changes, files are decoded anew."""
+        ...
+
+    def describe(self, file: BinaryIO) -> Description:
+        """Metadata and captions that the file itself carries."""
+        ...
+
+    def documents(self, file: BinaryIO, wants: Wants) -> Iterator[Draft]:
+        """The file's documents with their encoder inputs, in order."""
+        ...
+
+    def query_input(self, data: bytes, wants: Wants) -> Any:
+        """The encoder input of a query; the same decoding as for documents."""
+        ...
+
+
+class VectorStore(Protocol):
+    """The vectors of one channel. Made as ``Class(place, channel)``; creates what is missing."""
+
+    @property
+    def filters(self) -> bool:
+        """Whether `search` compiles ``where`` itself (else it must be None)."""
+        ...
+
+    def upsert(
+        self,
+        ids: Sequence[str],
+        vectors: FloatArray,
+        fields: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Write (n, dim) vectors under n document ids; a known id is replaced.
+
+        Raises:
+            ValueError: a wrong shape, a non-finite component, a norm further than 1e-3 from 1,
+                an id twice in one call, or an id that isn't 32 hex characters. Nothing is
+                written then.
+        """
+        ...
+
+    def search(
+        self,
+        queries: FloatArray,
+        k: int,
+        *,
+        where: Filter | None = None,
+        within: Collection[str] | None = None,
+    ) -> list[Ranking]:
+        """The k best documents by cosine for each of (q, dim) queries of norm 1.
+
+        At most k; all there are when k exceeds the count; ties in the order of the ids.
+        ``within`` restricts to these ids, exactly scored; unknown ones are ignored.
+        """
+        ...
+
+    def get(self, ids: Sequence[str]) -> dict[str, FloatArray]:
+        """The (dim,) vectors of those ids that are there."""
+        ...
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Delete, so that the numbers are gone from the store's files too."""
+        ...
+
+    def count(self) -> int: ...
+
+    def scan(self) -> Iterator[str]:
+        """All ids, each once, in any stated order."""
+        ...
+
+    def check(self) -> Iterator[Problem]:
+        """Read everything and compare it with its checksums."""
+        ...
+
+    def compact(self) -> None:
+        """Give back the room of deleted rows, where that is worth while. Derived data follows."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class DocumentStore(Protocol):
+    """Documents and sightings: by id, by words, by field. Made as ``Class(place)``.
+
+    A filter is about sightings: it admits a document when one sighting of its asset satisfies
+    it whole. Documents of an asset without a sighting are admitted by no filter, not even None.
+    """
+
+    def upsert(self, documents: Sequence[Document], sightings: Sequence[Sighting] = ()) -> None:
+        """Write documents by id and sightings by URI, in one commit where the store can.
+
+        A sighting moves when its URI is known with another asset.
+        """
+        ...
+
+    def forget(self, uris: Sequence[str]) -> None:
+        """Delete sightings. Documents stay; the caller deletes those of assets left without."""
+        ...
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Delete documents, so that their text is gone from the store's files too."""
+        ...
+
+    def get(self, ids: Sequence[str]) -> dict[str, Document]: ...
+
+    def of_assets(self, assets: Sequence[str]) -> dict[str, list[Document]]:
+        """Each asset's documents, in the order of (kind, span, id); an absent asset is missing."""
+        ...
+
+    def sightings(self, assets: Sequence[str]) -> dict[str, list[Sighting]]:
+        """Each asset's sightings in the order of their URIs; an absent asset is missing."""
+        ...
+
+    def search(
+        self, words: str, k: int, *, where: Filter | None = None, channel: str | None = None
+    ) -> Ranking:
+        """The k best documents by BM25 for any of the words; higher is better. See `words`."""
+        ...
+
+    def select(
+        self, where: Filter | None, limit: int, *, channel: str | None = None
+    ) -> list[str] | TooMany:
+        """Ids of all documents that pass (sorted), or `TooMany` when more than `limit` do."""
+        ...
+
+    def matches(self, ids: Sequence[str], where: Filter | None) -> set[str]:
+        """Those of the ids that are there and pass."""
+        ...
+
+    def count(self) -> int:
+        """The number of documents."""
+        ...
+
+    def scan(self, channel: str | None = None) -> Iterator[Document]:
+        """All documents (of one channel), in the order of their ids."""
+        ...
+
+    def scan_sightings(self) -> Iterator[Sighting]:
+        """All sightings, in the order of their URIs."""
+        ...
+
+    def fields(self) -> Mapping[str, FieldType]:
+        """Names and types of the fields that sightings carry."""
+        ...
+
+    def check(self) -> Iterator[Problem]:
+        """Damage in the store's own files, and derived data (words) that doesn't fit."""
+        ...
+
+    def repair(self) -> None:
+        """Build derived data anew."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class AssetStore(Protocol):
+    """Raw assets by id. Made as ``Class(place, locate)``; ``locate(asset)`` gives its URIs."""
+
+    def put(self, asset: str, file: BinaryIO) -> None:
+        """Keep the bytes; refused (`BadInputError`, changing) when they don't hash to `asset`."""
+        ...
+
+    def open(self, asset: str) -> BinaryIO:
+        """A seekable file, or FileNotFoundError."""
+        ...
+
+    def delete(self, asset: str) -> None:
+        """Delete the stored copy; a store that keeps assets in place leaves the user's file."""
+        ...
+
+    def exists(self, asset: str) -> bool: ...
+
+    def scan(self) -> Iterator[str]:
+        """Ids of all copies kept (none, for a store that keeps them in place)."""
+        ...
+
+    def close(self) -> None: ...
+
+
+Locate = Callable[[str], Sequence[str]]

@@ -1,0 +1,44 @@
+"""The record of open stores and encoders that a query or an indexing run works on.
+
+Gets: what `retrieval.collection` opened; it alone builds one. Gives: a frozen record. Touches:
+nothing by itself; encoders load when first asked for. Never: knows which back end it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..manifest import Manifest
+from ..protocols import AssetStore, DocumentStore, Encoder, VectorStore
+from ..schema import Channel, FloatArray, Modality
+
+
+@dataclass(frozen=True)
+class Backends:
+    """One collection, opened.
+
+    Attributes:
+        directory: the collection's folder.
+        vectors: a vector store for each channel key.
+        encoder: gives a channel's encoder; one instance for all channels of one encoder URL.
+        probes: gives the stored probe vectors, by `probes.probe_key`.
+        proven: (encoder URL, modality) of each encoder that a query has compared with its probes.
+    """
+
+    directory: Path
+    manifest: Manifest
+    documents: DocumentStore
+    vectors: Mapping[str, VectorStore]
+    assets: AssetStore
+    encoder: Callable[[Channel], Encoder]
+    probes: Callable[[], Mapping[str, FloatArray]]
+    proven: set[tuple[str, Modality]] = field(default_factory=set, compare=False)
+
+    def close(self) -> None:
+        """Close every store."""
+        for vectors in self.vectors.values():
+            vectors.close()
+        self.documents.close()
+        self.assets.close()

@@ -1,0 +1,257 @@
+"""Step 2, encode: the parts of a query become one vector for each space and query modality.
+
+Gets: a query and the channels to search. Gives: unit vectors, and what was missing. Touches: the
+encoders and the modality readers that the parts need, the stored vectors of documents. Never: an
+encoder's other towers, a path.
+
+Parts of one modality mix by rclip's arithmetic, ``v = sum of weight * vector``, and one search with
+``v / |v|`` answers for all of them: a cosine is linear in the query, so
+``|v| * cos(v, d) = sum of weight * cos(part, d)``. Texts and pictures lie in different cones of a
+space, though (the modality gap), so a sum of both would belong to neither: each query modality has
+a vector of its own, searches as a leg of its own and is standardised against its own background.
+With the leg's weight ``|v|`` (`QueryVector.length`) and the mean shifted by the sum of the weights,
+what fusion adds up is ``sum of weight * standardised score`` over all parts, across modalities too;
+a modality that is only subtracted needs no case of its own.
+
+The first query that an encoder gets takes a built-in probe along in its batch, whose vector must be
+the stored one: an encoder that went wrong is refused before it answers anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from retrieval import registry
+from retrieval.errors import (
+    BadInputError,
+    CorruptError,
+    EncoderMismatchError,
+    MissingPartError,
+    QueryError,
+)
+from retrieval.probes import check_vectors, probe_inputs, probe_key, query_probe
+from retrieval.protocols import Encoder, Limits
+from retrieval.schema import Channel, Document, FloatArray, Modality
+
+from .backends import Backends
+from .parse import DocumentRef, Part, Query
+
+_CANCELLED = 1e-4  # of the weights' sum; below it a mixed vector is rounding
+_NORM_ERROR = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A part of the search that was left out, and why."""
+
+    what: str
+    error: MissingPartError
+
+
+@dataclass(frozen=True, slots=True)
+class QueryVector:
+    """What is asked in one space with the parts of one modality.
+
+    Attributes:
+        vector: (dim,) float32, norm 1: the weighted sum of the parts' vectors, normalised.
+        length: norm of that sum before.
+        total: sum of the weights, negative ones included.
+        subtracts_only: whether no weight is positive.
+    """
+
+    space: str
+    modality: Modality
+    vector: FloatArray
+    length: float
+    total: float
+    subtracts_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A query's vectors, the documents it named, and what could not be encoded."""
+
+    vectors: tuple[QueryVector, ...]
+    examples: tuple[Document, ...]
+    missing: tuple[Missing, ...]
+
+
+_Weighted = tuple[float, FloatArray]
+_Example = tuple[Part, Document, Channel]
+_Terms = dict[tuple[str, Modality], list[_Weighted]]
+
+
+def encode(backends: Backends, query: Query, channels: Sequence[Channel]) -> Encoded:
+    """Encode a query for the spaces of `channels`.
+
+    Raises:
+        QueryError: a picture isn't one, a document isn't there, no channel takes a part, or the
+            parts cancel out.
+        EncoderMismatchError: an encoder is not, or no longer, the collection's.
+    """
+    terms: _Terms = {}
+    missing: list[Missing] = []
+    channel_of = {channel.space: channel for channel in reversed(channels)}
+    by_modality = _by_modality(query.parts)
+    for space, channel in sorted(channel_of.items()):
+        for modality, parts in by_modality.items():
+            try:
+                vectors = _encode_parts(backends, channel, modality, parts)
+            except MissingPartError as error:
+                missing.append(Missing(f"{space} by {modality}", error))
+                continue
+            weighted = zip((part.weight for part in parts), vectors, strict=False)
+            terms.setdefault((space, modality), []).extend(weighted)
+    examples = _examples(backends, query.parts)
+    for part, document, channel in examples:
+        vector = _stored(backends, document)
+        terms.setdefault((channel.space, channel.modality), []).append((part.weight, vector))
+    if channels and not missing:
+        _check_taken(query.parts, examples, terms, channel_of)
+    mixed = (_mix(*key, weighted) for key, weighted in sorted(terms.items()) if weighted)
+    return Encoded(tuple(mixed), tuple(document for _, document, _ in examples), tuple(missing))
+
+
+def _check_taken(
+    parts: Sequence[Part],
+    examples: Sequence[_Example],
+    terms: _Terms,
+    spaces: Collection[str],
+) -> None:
+    """Refuse a query of which a part would be ignored. Words are always looked for as words."""
+    taken = {modality for (_, modality), weighted in terms.items() if weighted}
+    for part in parts:
+        if not isinstance(part.content, str) and part.modality not in (None, *taken):
+            raise QueryError(
+                f"Nothing in this collection can be searched with {part.modality}.",
+                advice="See `echolens encoders` for encoders that take it.",
+            )
+    for _, document, channel in examples:
+        if channel.space not in spaces:
+            raise QueryError(
+                f"Document `{document.id}` can't be compared with what is asked for: no channel "
+                f"of it is in the space `{channel.space}`.",
+                advice="Leave out --modality, or ask with words or a file.",
+            )
+
+
+def _by_modality(parts: Sequence[Part]) -> Mapping[Modality, list[Part]]:
+    found: dict[Modality, list[Part]] = {}
+    for part in parts:
+        if part.modality is not None and not isinstance(part.content, DocumentRef):
+            found.setdefault(part.modality, []).append(part)
+    return found
+
+
+def _encode_parts(
+    backends: Backends, channel: Channel, modality: Modality, parts: Sequence[Part]
+) -> FloatArray:
+    """(n, dim) vectors of n parts in the channel's space; (0, dim) if it doesn't take them."""
+    encoder = backends.encoder(channel)
+    if modality not in encoder.space.modalities:
+        return np.empty((0, channel.dim), np.float32)
+    inputs = [_input(part, encoder) for part in parts]
+    if (channel.encoder, modality) in backends.proven:
+        vectors = encoder.encode(modality, inputs, role="query")
+    else:
+        vectors = _encode_with_probe(backends, channel, encoder, modality, inputs)
+        backends.proven.add((channel.encoder, modality))
+    right_shape = vectors.shape == (len(parts), channel.dim)
+    # Written so that NaN is refused too.
+    if not (right_shape and (abs(np.linalg.norm(vectors, axis=1) - 1) < _NORM_ERROR).all()):
+        raise EncoderMismatchError(
+            f"`{channel.encoder}` gave a vector for the query that isn't finite, of norm 1 and of "
+            f"{channel.dim} numbers.",
+            advice="Try `--device cpu`; if it goes on, the weights are damaged.",
+        )
+    return vectors
+
+
+def _encode_with_probe(
+    backends: Backends,
+    channel: Channel,
+    encoder: Encoder,
+    modality: Modality,
+    inputs: Sequence[Any],
+) -> FloatArray:
+    where = f"`{channel.encoder}`"
+    if encoder.fingerprint not in (channel.fingerprint, *channel.aliases):
+        raise EncoderMismatchError(
+            f"{where} is not the encoder that `{channel.key}` was made with: its weights or its "
+            "preprocessing are others.",
+            advice="Use the one it was made with, or index again into a new collection.",
+        )
+    if not probe_inputs(modality):
+        return encoder.encode(modality, inputs, role="query")
+    probe, row = query_probe(modality)
+    vectors = encoder.encode(modality, [*inputs, probe], role="query")
+    stored = backends.probes().get(probe_key(channel.space, modality))
+    if stored is None or len(stored) <= row:
+        raise CorruptError(
+            f"{backends.directory} keeps no probe of {where} for {modality}.",
+            advice="Restore probes.npz from a backup, or index again into a new collection.",
+        )
+    check_vectors(stored[row : row + 1], vectors[-1:], where=where)
+    return vectors[:-1]
+
+
+def _input(part: Part, encoder: Encoder) -> Any:
+    if isinstance(part.content, str):
+        return part.content
+    assert isinstance(part.content, bytes)
+    assert part.modality is not None
+    reader = registry.open_modality(part.modality, Limits())
+    try:
+        return reader.query_input(part.content, encoder.wants)
+    except BadInputError as error:
+        raise QueryError(
+            f"The query's {part.modality} isn't one that can be read: {error}",
+            advice="Give another file, or open it in a program that can save it anew.",
+        ) from error
+
+
+def _examples(backends: Backends, parts: Sequence[Part]) -> list[_Example]:
+    named = [(p, p.content.id) for p in parts if isinstance(p.content, DocumentRef)]
+    documents = backends.documents.get(sorted({id_ for _, id_ in named})) if named else {}
+    channels = {channel.key: channel for channel in backends.manifest.channels}
+    for _, id_ in named:
+        if id_ not in documents:
+            raise _no_document(id_)
+    return [(part, documents[id_], channels[documents[id_].channel]) for part, id_ in named]
+
+
+def _stored(backends: Backends, document: Document) -> FloatArray:
+    vector = backends.vectors[document.channel].get([document.id]).get(document.id)
+    if vector is None:
+        raise _no_document(document.id)
+    return vector
+
+
+def _no_document(id_: str) -> QueryError:
+    return QueryError(
+        f"The collection has no document `{id_}`.",
+        advice="Take an id from the hits of a search (`--format jsonl` shows them).",
+    )
+
+
+def _mix(space: str, modality: Modality, weighted: Sequence[_Weighted]) -> QueryVector:
+    total = sum(weight for weight, _ in weighted)
+    mixed = sum(weight * vector.astype(np.float64) for weight, vector in weighted)
+    length = float(np.linalg.norm(mixed))
+    if length < _CANCELLED * sum(abs(weight) for weight, _ in weighted):
+        raise QueryError(
+            "The parts of the query cancel each other out.",
+            advice="Subtract something other than what you ask for.",
+        )
+    return QueryVector(
+        space,
+        modality,
+        np.asarray(mixed / length, np.float32),
+        length,
+        total,
+        all(weight < 0 for weight, _ in weighted),
+    )

@@ -1,0 +1,119 @@
+"""The query line: parse, encode, legs, group, fuse, present.
+
+Gets: a collection's back ends and a query. Gives: `Results`. Touches: read methods of the stores
+that the query needs. Never: a branch on back end or modality.
+
+A leg that fails because a part is missing (a store that doesn't answer, an encoder that isn't
+installed) is left out and the result says so; when all fail, the first failure is raised. An
+encoder that gives wrong vectors is never left out: its error is raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from retrieval.errors import MissingPartError, QueryError
+from retrieval.schema import Compare, Filter, Modality
+
+from .backends import Backends
+from .encode import Missing, encode
+from .filters import Gate
+from .fusion import Fused, LegGroups, best_first, fuse, promising, settled, surpassed
+from .legs import Leg, complete, first_depth, listen, open_legs
+from .parse import Query
+from .present import Results, present
+from .where import both, parse_where
+
+GROWTH = 4  # how much deeper a leg is searched when it was not deep enough
+
+
+def search(
+    backends: Backends,
+    query: Query,
+    *,
+    k: int = 10,
+    where: Filter | str | None = None,
+    modality: Modality | None = None,
+    group_by: Literal["asset", "document"] | None = None,
+) -> Results:
+    """Find the k best answers.
+
+    Args:
+        backends: the collection, opened.
+        query: see `parse_query`.
+        k: how many hits; so many come back whenever so many exist.
+        where: a filter, or an SQL WHERE expression (see `parse_where`).
+        modality: what kind of hit comes back: assets of that modality, or, where hits are
+            documents, documents of it. It silences no leg: a caption finds its picture.
+        group_by: what a hit is. None: a document for texts (a caption, a passage), else an asset.
+
+    Raises:
+        QueryError, FilterError: the question can't be asked.
+        EncoderMismatchError: an encoder isn't the collection's.
+        MissingPartError: nothing could answer.
+    """
+    if k < 1:
+        raise QueryError(f"{k} hits can't be found.", advice="Ask for at least 1.")
+    group_by = group_by or ("document" if modality == "text" else "asset")
+    of_documents = modality if group_by == "document" else None
+    of_assets = modality if group_by == "asset" else None
+    if isinstance(where, str):
+        where = parse_where(where, backends.manifest.fields)
+    if of_assets is not None:
+        where = both(Compare("modality", "=", of_assets), where)
+
+    channels = [c for c in backends.manifest.channels if of_documents in (None, c.modality)]
+    encoded = encode(backends, query, channels)
+    examples = {d.asset if group_by == "asset" else d.id for d in encoded.examples}
+    gate = Gate(
+        backends.documents, where, group_by=group_by, modality=of_documents, left_out=examples
+    )
+    opened = open_legs(backends, query, encoded.vectors, channels, gate)
+    fused, silent = _rank(opened.legs, gate, k)
+    missing = (*encoded.missing, *opened.missing, *silent)
+    if missing and len(silent) == len(opened.legs):
+        raise missing[0].error
+    return present(
+        fused, gate, backends.documents, query=str(query), notes=opened.notes, missing=missing
+    )
+
+
+def _rank(legs: Sequence[Leg], gate: Gate, k: int) -> tuple[list[Fused], list[Missing]]:
+    """Legs, group and fuse, deeper and deeper until the first k are those of ranking everything."""
+    said: dict[Leg, LegGroups] = {}
+    silent: list[Missing] = []
+    depths = {leg: first_depth(leg, k) for leg in legs}
+    due = list(legs)
+    while True:
+        for leg in due:
+            try:
+                said[leg] = listen(leg, gate, depths[leg])
+            except MissingPartError as error:
+                said.pop(leg, None)
+                silent.append(Missing(leg.name, error))
+        fused = _fuse_promising(said, gate, k)
+        if settled(fused, list(said.values()), k):
+            return fused[:k], silent
+        due = _unfinished(said)
+        depths.update((leg, depths[leg] * GROWTH) for leg in due)
+
+
+def _fuse_promising(said: Mapping[Leg, LegGroups], gate: Gate, k: int) -> list[Fused]:
+    """Fuse the groups found so far, from the most promising on, until no other can matter."""
+    order = promising(list(said.values()))
+    fused: list[Fused] = []
+    start, size = 0, max(64, 4 * k)
+    while start < len(order) and not surpassed(fused, k, order[start][0]):
+        keys = [key for _, key in order[start : start + size]]
+        legs = [complete(leg, groups, gate, keys) for leg, groups in said.items()]
+        fused = sorted([*fused, *fuse(legs, keys)], key=best_first)
+        start, size = start + size, 2 * size
+    return fused
+
+
+def _unfinished(said: Mapping[Leg, LegGroups]) -> list[Leg]:
+    """The legs to search deeper: those that fall short by themselves, if there are any."""
+    unfinished = [leg for leg, groups in said.items() if groups.floor is not None]
+    short = [leg for leg in unfinished if leg.background is not None or not said[leg].whole]
+    return short or unfinished

@@ -1,0 +1,111 @@
+"""What a search may see, and how each leg is to apply the filter: one planner for all stores.
+
+Gets: a filter, a document store. Gives: a `Gate`. Touches: read methods of the stores. Never:
+parses a ``where`` (see `where`).
+
+When few documents are admitted, legs score exactly these; else a store that filters gets the
+filter; else it is searched, what comes back is checked against the document store, and the search
+goes deeper until k are found or the end is reached. What comes back is always checked: a vector
+without a document is invisible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from functools import cached_property
+from typing import Literal
+
+from retrieval.protocols import DocumentStore, VectorStore
+from retrieval.schema import (
+    CHANNEL_OF_KIND,
+    Document,
+    Filter,
+    FloatArray,
+    Modality,
+    Ranking,
+    TooMany,
+)
+
+FEW = 4_096  # scoring so many documents exactly costs less than searching past the others
+
+
+class Gate:
+    """What one search may see: documents that are there, pass the filter and can be hits.
+
+    Remembers what it has looked up, so that searching deeper asks only for what is new.
+    """
+
+    def __init__(
+        self,
+        documents: DocumentStore,
+        where: Filter | None,
+        *,
+        group_by: Literal["asset", "document"],
+        modality: Modality | None = None,
+        left_out: Collection[str] = (),
+    ) -> None:
+        """Look through `where` at documents of one modality, or of any.
+
+        Args:
+            documents: the document store.
+            where: None admits every document that has a sighting.
+            group_by: what a hit is.
+            modality: of the documents that may be seen.
+            left_out: group keys that are no answers.
+        """
+        self.where = where
+        self._store = documents
+        self.group_by = group_by
+        self._modality = modality
+        self._left_out = frozenset(left_out)
+        self._seen: dict[str, Document | None] = {}
+        self._members: dict[str, list[Document]] = {}
+
+    @cached_property
+    def admitted(self) -> Sequence[str] | None:
+        """Every document that the filter admits, where it admits few."""
+        found = TooMany(0) if self.where is None else self._store.select(self.where, FEW)
+        return None if isinstance(found, TooMany) else found
+
+    def search(self, store: VectorStore, vector: FloatArray, depth: int) -> Ranking:
+        """The `depth` best documents for a (dim,) vector, the filter applied as suits the store."""
+        if self.admitted is not None:
+            return store.search(vector[None], depth, within=self.admitted)[0]
+        return store.search(vector[None], depth, where=self.where if store.filters else None)[0]
+
+    def groups(self, ids: Sequence[str]) -> dict[str, str]:
+        """The group key of those of the documents that may be seen."""
+        self._look_up([id_ for id_ in ids if id_ not in self._seen])
+        visible = ((id_, self._seen[id_]) for id_ in ids)
+        return {id_: self._group(document) for id_, document in visible if document is not None}
+
+    def members(self, groups: Collection[str]) -> list[Document]:
+        """The documents of those groups, which this gate has shown before."""
+        if self.group_by == "document":
+            return [self.document(group) for group in groups]
+        new = [group for group in groups if group not in self._members]
+        self._members.update({key: [] for key in new} | self._store.of_assets(new))
+        found = [document for group in groups for document in self._members[group]]
+        # A filter admits an asset with all its documents, so these need no check of their own.
+        self._seen.update((document.id, document) for document in found)
+        return found
+
+    def document(self, id_: str) -> Document:
+        """A document that this gate has shown."""
+        document = self._seen[id_]
+        assert document is not None
+        return document
+
+    def _look_up(self, ids: Sequence[str]) -> None:
+        if self.admitted is None:
+            passed = self._store.matches(ids, self.where)
+        else:
+            passed = set(ids).intersection(self.admitted)
+        self._seen.update(dict.fromkeys(ids))
+        for id_, document in self._store.get(sorted(passed)).items():
+            right_kind = self._modality in (None, CHANNEL_OF_KIND[document.kind])
+            if right_kind and self._group(document) not in self._left_out:
+                self._seen[id_] = document
+
+    def _group(self, document: Document) -> str:
+        return document.asset if self.group_by == "asset" else document.id

@@ -1,0 +1,198 @@
+"""Step 5, fuse: the legs' rankings of groups become one.
+
+Gets: each leg's groups with their scores. Gives: one ranking, and whether it is settled. Touches:
+nothing: pure. Never: I/O, clock, settings.
+
+A leg with background statistics adds its standardised score, ``weight * (s - mean) / std``: how
+many spreads a group stands above what unrelated queries get. A group that is absent from such a leg
+adds 0, the background's mean: not having a caption is no evidence against a picture. A leg without
+statistics (words, by BM25) adds ``weight * 61 / (60 + rank)``, for its first 1,000 groups.
+
+The answer must not depend on how deep the legs were searched, or k = 10 would not begin k = 100.
+So it is that of ranking everything, found without doing so by the threshold algorithm (Fagin, Lotem
+and Naor, "Optimal aggregation algorithms for middleware", 2001). No group that was seen can have
+more than `promising` says, so only those that may be among the first k are scored in every leg; and
+no unseen one can have more than `bound`. Once the k-th is above both, nothing can change the first
+k.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from retrieval.schema import Background
+
+from .grouping import Groups
+
+WORDS_WEIGHT = 1.0
+CHANNEL_WEIGHT = 1.0
+RECIPROCAL_OFFSET = 60  # k of reciprocal rank fusion (Cormack, Clarke and Buettcher 2009)
+RECIPROCAL_DEPTH = 1_000
+
+# Stores may compute the same cosine by two routes (all rows, or some); the bound allows for that.
+_ROUNDING = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How much a leg counts.
+
+    Attributes:
+        words: the leg of BM25.
+        channels: by channel key, those that differ from `CHANNEL_WEIGHT`.
+    """
+
+    words: float = WORDS_WEIGHT
+    channels: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for weight in (self.words, *self.channels.values()):
+            if not 0 <= weight < float("inf"):
+                raise ValueError(f"a leg's weight must be finite and at least 0, not {weight}")
+
+    def of_channel(self, key: str) -> float:
+        """The weight of a channel's legs."""
+        return self.channels.get(key, CHANNEL_WEIGHT)
+
+
+@dataclass(frozen=True, slots=True)
+class LegGroups:
+    """What one leg says.
+
+    Attributes:
+        weight: at least 0.
+        background: of its scores; None where it has none, and its ranks count.
+        groups: those found by searching, best first.
+        floor: no group outside `groups` scores more; None when there is no further one.
+        beyond: some groups outside `groups`, with their exact scores; their ranks mean nothing.
+    """
+
+    name: str
+    weight: float
+    background: Background | None
+    groups: Groups
+    floor: float | None = None
+    beyond: Groups = field(default_factory=dict)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every group that gets something from this leg by its rank is named.
+
+        Always so for a leg that goes by scores: what those of unnamed groups can be is bounded.
+        """
+        by_score = self.background is not None
+        return by_score or self.floor is None or len(self.groups) >= RECIPROCAL_DEPTH
+
+
+@dataclass(frozen=True, slots=True)
+class LegScore:
+    """What one leg said of one hit.
+
+    Attributes:
+        name: the leg.
+        rank: from 1; None when the hit lay deeper than the leg had to be searched.
+        score: the leg's own (cosine, BM25).
+        standardised: spreads above the background; None for a leg without statistics.
+        contribution: what it added to the fused score.
+        document: the hit's best document in this leg.
+    """
+
+    name: str
+    rank: int | None
+    score: float
+    standardised: float | None
+    contribution: float
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """One group of the answer: its key, fused score, and what the legs said, most telling first."""
+
+    key: str
+    score: float
+    legs: tuple[LegScore, ...]
+
+
+def fuse(legs: Sequence[LegGroups], keys: Iterable[str]) -> list[Fused]:
+    """Rank groups by the sum over the legs, ties by group key.
+
+    Args:
+        legs: what each of them says, whole as far as these groups are concerned.
+        keys: the groups.
+    """
+    fused = []
+    for key in keys:
+        scores = [score for leg in legs if (score := _judge(leg, key)) is not None]
+        # Summed in the order of the legs: a float's sum depends on it.
+        total = sum(score.contribution for score in scores)
+        telling = sorted(scores, key=lambda score: (-score.contribution, score.name))
+        fused.append(Fused(key, total, tuple(telling)))
+    return sorted(fused, key=best_first)
+
+
+def best_first(group: Fused) -> tuple[float, str]:
+    """The order of an answer."""
+    return -group.score, group.key
+
+
+def promising(legs: Sequence[LegGroups]) -> list[tuple[float, str]]:
+    """(the most that it can have, key) of every group that a leg has found, best first.
+
+    In a leg that hasn't come to it yet, a group has at most the floor, or it is absent and gets 0.
+    """
+    most: dict[str, float] = {}
+    ceilings = [max(_at_floor(leg), 0.0) for leg in legs]
+    for leg, ceiling in zip(legs, ceilings, strict=True):
+        for key, best in leg.groups.items():
+            gained = leg.weight * _worth(leg, best.score, best.rank) - ceiling
+            most[key] = most.get(key, sum(ceilings)) + gained
+    return sorted(((score, key) for key, score in most.items()), key=lambda one: (-one[0], one[1]))
+
+
+def surpassed(fused: Sequence[Fused], k: int, most: float) -> bool:
+    """Whether the first k of `fused` are out of reach for a group that has `most` at most."""
+    return len(fused) >= k and fused[k - 1].score > most + _ROUNDING
+
+
+def settled(fused: Sequence[Fused], legs: Sequence[LegGroups], k: int) -> bool:
+    """Whether searching deeper can't change the first k of `fused`."""
+    if all(leg.floor is None for leg in legs):
+        return True
+    return all(leg.whole for leg in legs) and surpassed(fused, k, bound(legs))
+
+
+def bound(legs: Sequence[LegGroups]) -> float:
+    """The most that a group can have which no leg has found, once every leg is `whole`.
+
+    Such a group is in at least one unfinished leg.
+    """
+    floors = [_at_floor(leg) for leg in legs if leg.floor is not None]
+    positive = [floor for floor in floors if floor > 0]
+    return sum(positive) if positive else max(floors, default=float("-inf"))
+
+
+def _at_floor(leg: LegGroups) -> float:
+    """The most that a leg gives to a group that it hasn't come to."""
+    if leg.floor is None:
+        return 0.0
+    return leg.weight * _worth(leg, leg.floor, len(leg.groups) + 1)
+
+
+def _judge(leg: LegGroups, key: str) -> LegScore | None:
+    found = leg.groups.get(key)
+    best = found or leg.beyond.get(key)
+    if best is None:
+        return None
+    worth = _worth(leg, best.score, best.rank)
+    standardised = None if leg.background is None else worth
+    rank = None if found is None else found.rank
+    return LegScore(leg.name, rank, best.score, standardised, leg.weight * worth, best.document)
+
+
+def _worth(leg: LegGroups, score: float, rank: int) -> float:
+    """What a place in a leg is worth, before the leg's weight."""
+    if leg.background is not None:
+        return (score - leg.background.mean) / leg.background.std
+    return (RECIPROCAL_OFFSET + 1) / (RECIPROCAL_OFFSET + rank) if rank <= RECIPROCAL_DEPTH else 0.0

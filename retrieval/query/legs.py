@@ -1,0 +1,186 @@
+"""Step 3, legs: first-stage searches, each of which ranks documents in its own way.
+
+Gets: query vectors or words, a depth, a gate. Gives: ranked groups. Touches: read methods of the
+stores. Never: writes.
+
+A leg is a channel asked by one query modality, or words (BM25).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from retrieval.errors import MissingPartError
+from retrieval.protocols import DocumentStore, VectorStore
+from retrieval.schema import Background, Channel, Filter, FloatArray, Ranking
+
+from .backends import Backends
+from .encode import Missing, QueryVector
+from .filters import Gate
+from .fusion import RECIPROCAL_DEPTH, LegGroups
+from .grouping import collapse
+from .parse import Query
+
+_LEAST_SPREAD = 1e-6  # of cosines; below it a background tells nothing apart
+
+
+class Leg(Protocol):
+    """One first-stage search of one query.
+
+    Attributes:
+        name: in hits and notes.
+        weight: its share in the fused score.
+        background: of its scores, or None where its ranks count.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def weight(self) -> float: ...
+    @property
+    def background(self) -> Background | None: ...
+
+    def search(self, depth: int) -> Ranking:
+        """The `depth` best documents, some of which may be invisible; fewer if there are fewer."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class VectorLeg:
+    """A channel, searched with the vector of one query modality."""
+
+    name: str
+    weight: float
+    background: Background | None
+    channel: str
+    vector: FloatArray
+    store: VectorStore
+    gate: Gate
+
+    def search(self, depth: int) -> Ranking:
+        """See `Leg`."""
+        return self.gate.search(self.store, self.vector, depth)
+
+    def score(self, ids: Sequence[str]) -> Ranking:
+        """Those documents of the channel alone, exactly, whatever their place."""
+        return self.store.search(self.vector[None], len(ids), within=ids)[0]
+
+
+@dataclass(frozen=True, eq=False)
+class WordsLeg:
+    """The words of the query, by BM25; its ranks count."""
+
+    words: str
+    weight: float
+    where: Filter | None
+    store: DocumentStore
+    name: str = "words"
+    background: Background | None = None
+
+    def search(self, depth: int) -> Ranking:
+        """See `Leg`."""
+        return self.store.search(self.words, depth, where=self.where)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A query's legs, notes on how they are fused, and those that had to be left out."""
+
+    legs: tuple[Leg, ...]
+    notes: tuple[str, ...]
+    missing: tuple[Missing, ...]
+
+
+def open_legs(
+    backends: Backends,
+    query: Query,
+    vectors: Sequence[QueryVector],
+    channels: Sequence[Channel],
+    gate: Gate,
+) -> Opened:
+    """The legs of a query.
+
+    A leg whose weight is 0 is left out. So is one that only subtracts in a channel without
+    background statistics: being least like something is no rank that could be added.
+    """
+    legs: list[Leg] = []
+    missing: list[Missing] = []
+    scale = 1 / sum(abs(part.weight) for part in query.parts)
+    for channel in channels:
+        for asked in vectors:
+            weight = query.weights.of_channel(channel.key)
+            if asked.space != channel.space or not weight:
+                continue
+            name = f"{channel.key} by {asked.modality}"
+            background = _background(backends, channel, asked)
+            if background is None and asked.subtracts_only:
+                missing.append(Missing(name, _no_background(channel)))
+                continue
+            store = backends.vectors[channel.key]
+            weight *= asked.length * scale
+            legs.append(VectorLeg(name, weight, background, channel.key, asked.vector, store, gate))
+    words = _words_legs(backends, query, channels, gate, scale)
+    return Opened((*legs, *words), _ranked_notes([*legs, *words]), tuple(missing))
+
+
+def _no_background(channel: Channel) -> MissingPartError:
+    return MissingPartError(
+        f"`{channel.key}` has no background scores yet, so nothing can be subtracted in it.",
+        advice="Subtract words from words, or pictures from pictures.",
+    )
+
+
+def _background(backends: Backends, channel: Channel, asked: QueryVector) -> Background | None:
+    """The channel's background for a mixed vector: the parts' means add up as their vectors do."""
+    known = backends.manifest.background.get(channel.key, {}).get(asked.modality)
+    if known is None or not known.std > _LEAST_SPREAD:
+        return None
+    return replace(known, mean=known.mean * asked.total / asked.length)
+
+
+def _ranked_notes(legs: Sequence[Leg]) -> tuple[str, ...]:
+    """A note on channels that are fused by rank; a leg by itself loses nothing by it."""
+    names = [leg.name for leg in legs if leg.background is None and isinstance(leg, VectorLeg)]
+    if not names or len(legs) < 2:
+        return ()
+    return (f"Fused by rank, for want of background scores: {', '.join(names)}.",)
+
+
+def _words_legs(
+    backends: Backends, query: Query, channels: Sequence[Channel], gate: Gate, scale: float
+) -> list[Leg]:
+    """The leg of the words that are asked for, if texts can be answers and there are any."""
+    wanted = [(p.content, p.weight) for p in query.parts if p.weight > 0]
+    texts = [(text, weight) for text, weight in wanted if isinstance(text, str)]
+    weight = query.weights.words * sum(weight for _, weight in texts) * scale
+    if not weight or not any(channel.modality == "text" for channel in channels):
+        return []
+    words = " ".join(text for text, _ in texts)
+    return [WordsLeg(words, weight, gate.where, backends.documents)]
+
+
+def first_depth(leg: Leg, k: int) -> int:
+    """How deep a leg is searched at first: most often deep enough."""
+    return max(256 if leg.background is not None else RECIPROCAL_DEPTH + 24, 4 * k)
+
+
+def listen(leg: Leg, gate: Gate, depth: int) -> LegGroups:
+    """Search one leg to a depth and group what may be seen of it."""
+    ranking = leg.search(depth)
+    groups = collapse(ranking, gate.groups(ranking.ids))
+    floor = float(ranking.scores[-1]) if len(ranking) >= depth else None
+    return LegGroups(leg.name, leg.weight, leg.background, groups, floor=floor)
+
+
+def complete(leg: Leg, said: LegGroups, gate: Gate, keys: Sequence[str]) -> LegGroups:
+    """Add the leg's scores of those groups that it has not come to yet."""
+    further = [key for key in keys if key not in said.groups]
+    if not isinstance(leg, VectorLeg) or leg.background is None or said.floor is None:
+        return said  # by rank, or at its end: what isn't in it gets nothing from it
+    ids = sorted(doc.id for doc in gate.members(further) if doc.channel == leg.channel)
+    if not ids:
+        return said
+    ranking = leg.score(ids)
+    return replace(said, beyond=collapse(ranking, gate.groups(ranking.ids)))

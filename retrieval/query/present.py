@@ -1,0 +1,174 @@
+"""Step 6, present: the answer as a person or a program wants to see it.
+
+Gets: fused groups, and the gate that they came through. Gives: `Results` of `Hit`. Touches: the
+document store, for the sightings of the hits. Never: reorders, or hides that something was missing.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import overload
+
+from retrieval.protocols import DocumentStore
+from retrieval.schema import (
+    CHANNEL_OF_KIND,
+    FieldValue,
+    Sighting,
+    Span,
+    path_of,
+    printable,
+)
+
+from .encode import Missing
+from .filters import Gate
+from .fusion import Fused, LegScore
+from .where import holds
+
+__all__ = ["Hit", "LegScore", "Results", "present"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer.
+
+    Attributes:
+        rank: from 1.
+        score: fused; comparable within one result.
+        asset: its id.
+        modality: of the asset, or of the document where hits are documents.
+        document: its best document, of the hit's own modality if possible; ask `like` with it.
+        uris: where it was seen; places that satisfy the filter come first.
+        captions: those given at these places, in their order.
+        fields: metadata at the first place.
+        text: the document's, else that of the best one that has any, else a caption.
+        span: the document's part of the asset, if it isn't the whole.
+        legs: what each leg said of it, most telling first.
+    """
+
+    rank: int
+    score: float
+    asset: str
+    modality: str
+    document: str
+    uris: tuple[str, ...]
+    captions: tuple[str, ...] = ()
+    fields: Mapping[str, FieldValue] = field(default_factory=dict)
+    text: str | None = None
+    span: Span | None = None
+    legs: tuple[LegScore, ...] = ()
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths of those places that are files."""
+        return tuple(path_of(uri) for uri in self.uris if uri.startswith("file://"))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Results(Sequence[Hit]):
+    """A ranked list of hits; shows itself as a table in a notebook.
+
+    Attributes:
+        query: what was asked, in one line.
+        notes: whole sentences on what was left out or done another way.
+        degraded: whether a part was missing, so that better answers may be.
+    """
+
+    hits: tuple[Hit, ...]
+    query: str = ""
+    notes: tuple[str, ...] = ()
+    degraded: bool = False
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    @overload
+    def __getitem__(self, index: int) -> Hit: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Hit, ...]: ...
+    def __getitem__(self, index: int | slice) -> Hit | tuple[Hit, ...]:
+        return self.hits[index]
+
+    def __repr__(self) -> str:
+        lines = [f"{hit.rank:>4}  {hit.score:7.3f}  {_place(hit)}" for hit in self.hits]
+        title = f"{len(self)} hits for {printable(self.query)!r}"
+        return "\n".join([title, *lines, *(f"Note: {note}" for note in self.notes)])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{hit.rank}</td><td>{hit.score:.3f}</td><td>{_html(_place(hit))}</td>"
+            f"<td>{_html(hit.text or '')}</td></tr>"
+            for hit in self.hits
+        )
+        notes = "".join(f"<p>{_html(note)}</p>" for note in self.notes)
+        return (
+            f"<table><caption>{_html(self.query)}</caption><thead><tr><th>rank</th><th>score</th>"
+            f"<th>file</th><th>text</th></tr></thead><tbody>{rows}</tbody></table>{notes}"
+        )
+
+
+def present(
+    fused: Sequence[Fused],
+    gate: Gate,
+    documents: DocumentStore,
+    *,
+    query: str,
+    notes: Sequence[str] = (),
+    missing: Sequence[Missing] = (),
+) -> Results:
+    """Make the result of the ranked groups that came through `gate`."""
+    best = [gate.document(group.legs[0].document) for group in fused]
+    seen = documents.sightings(sorted({document.asset for document in best}))
+    hits = tuple(
+        _hit(rank, group, gate, _matching_first(gate, seen.get(document.asset, [])))
+        for rank, (group, document) in enumerate(zip(fused, best, strict=True), start=1)
+    )
+    return Results(
+        hits,
+        query,
+        (*notes, *(_left_out(one) for one in missing)),
+        degraded=bool(missing),
+    )
+
+
+def _hit(rank: int, group: Fused, gate: Gate, sightings: Sequence[Sighting]) -> Hit:
+    best_first = [gate.document(leg.document) for leg in group.legs]
+    fields = sightings[0].fields if sightings else {}
+    # A photo that its caption found is still a photo.
+    modality = str(fields.get("modality", "")) if gate.group_by == "asset" else ""
+    own = [doc for doc in best_first if CHANNEL_OF_KIND[doc.kind] == modality]
+    best = (own or best_first)[0]
+    captions = tuple(dict.fromkeys(text for place in sightings for text in place.captions))
+    texts = (doc.text for doc in (best, *best_first) if doc.text is not None)
+    return Hit(
+        rank=rank,
+        score=group.score,
+        asset=best.asset,
+        modality=modality or CHANNEL_OF_KIND[best.kind],
+        document=best.id,
+        uris=tuple(place.uri for place in sightings),
+        captions=captions,
+        fields=fields,
+        text=next(iter((*texts, *captions)), None),
+        span=best.span,
+        legs=group.legs,
+    )
+
+
+def _matching_first(gate: Gate, sightings: Sequence[Sighting]) -> list[Sighting]:
+    return sorted(sightings, key=lambda place: not holds(gate.where, place.fields))
+
+
+def _left_out(missing: Missing) -> str:
+    return f"{missing.what} is left out: {missing.error} {missing.error.advice}".strip()
+
+
+def _place(hit: Hit) -> str:
+    place = (hit.paths or hit.uris or (hit.asset,))[0]
+    more = f" (+{len(hit.uris) - 1})" if len(hit.uris) > 1 else ""
+    return printable(place) + more
+
+
+def _html(text: str) -> str:
+    return html.escape(printable(text))

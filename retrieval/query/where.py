@@ -1,0 +1,258 @@
+"""The ``where`` that a person writes, and what a filter means for one sighting.
+
+Gets: text, and the collection's field types; a filter, and fields. Gives: a filter tree; yes or no.
+Touches: nothing: pure. Never: passes a person's text on to a store.
+
+A ``where`` is an SQL expression. sqlglot parses it; the nodes named below are turned into the small
+tree of `retrieval.schema`, and every other one is refused. sqlglot takes half a second to import,
+so only a search with a ``where`` does.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from retrieval.errors import FilterError
+from retrieval.schema import (
+    And,
+    Compare,
+    Exists,
+    FieldType,
+    FieldValue,
+    Filter,
+    Like,
+    Not,
+    Or,
+)
+
+_EXAMPLE = "Write it like: year >= 2020 AND (camera LIKE 'Canon%' OR taken < '2019-06')."
+_ISO_PREFIX = re.compile(r"\d{4}(-(\d\d(-(\d\d(T.*)?)?)?)?)?", re.ASCII)
+_OPERATORS = {"eq": "=", "neq": "!=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
+_COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+def parse_where(text: str, fields: Mapping[str, FieldType]) -> Filter:
+    """Parse an SQL WHERE expression.
+
+    Taken: ``AND OR NOT ( ) = != <> < <= > >= IN LIKE BETWEEN IS [NOT] NULL TRUE FALSE``, numbers,
+    strings, ``DATE '2020-05-01'``. A date is compared with any beginning of one: ``'2020-05'``.
+
+    Args:
+        text: the expression; field names may be in double quotes.
+        fields: name and type of every known field.
+
+    Raises:
+        FilterError: it doesn't parse, uses anything else, names an unknown field, or compares a
+            field with a value of another type.
+    """
+    from sqlglot import parse
+    from sqlglot.errors import SqlglotError
+
+    if not text.strip():
+        raise FilterError("The filter is empty.", advice=_EXAMPLE)
+    try:
+        statements = parse(text)
+        if len(statements) != 1 or statements[0] is None:
+            raise FilterError("The filter is more than one expression.", advice=_EXAMPLE)
+        return _Reader({"modality": "text", **fields}).tree(statements[0])
+    except SqlglotError as error:
+        details = getattr(error, "errors", None)
+        near = details[0].get("highlight") if details else None
+        where = f" near `{near}`" if near else ""
+        raise FilterError(f"The filter `{text}` doesn't parse{where}.", advice=_EXAMPLE) from error
+    except RecursionError as error:
+        raise FilterError("The filter is nested too deeply.", advice=_EXAMPLE) from error
+
+
+class _Reader:
+    """sqlglot's nodes into ours, for a collection's fields. Nodes are told by their `key`."""
+
+    def __init__(self, fields: Mapping[str, FieldType]) -> None:
+        self._fields = fields
+        self._readers: Mapping[str, tuple[Callable[[Any], Filter], set[str]]] = {
+            "paren": (lambda node: self.tree(node.this), {"this"}),
+            "and": (lambda node: And(self._terms(node)), {"this", "expression"}),
+            "or": (lambda node: Or(self._terms(node)), {"this", "expression"}),
+            "not": (lambda node: _negated(self.tree(node.this)), {"this"}),
+            "in": (self._in, {"this", "expressions"}),
+            "between": (self._between, {"this", "low", "high"}),
+            "like": (self._like, {"this", "expression"}),
+            "is": (self._is_null, {"this", "expression"}),
+            **{key: (self._compare, {"this", "expression"}) for key in _OPERATORS},
+        }
+
+    def tree(self, node: Any) -> Filter:
+        reader, arguments = self._readers.get(node.key, (None, set()))
+        given = {name for name, value in node.args.items() if value}
+        # sqlglot says NOT LIKE by an argument of the node, since version 28 or so.
+        if reader is None or given - arguments - {"negate"}:
+            raise _refused(node)
+        found = reader(node)
+        return _negated(found) if "negate" in given else found
+
+    def _terms(self, node: Any) -> tuple[Filter, ...]:
+        return tuple(self.tree(term) for term in node.flatten())
+
+    def _compare(self, node: Any) -> Filter:
+        op: Any = _OPERATORS[node.key]
+        left, right = node.this, node.expression
+        if left.key != "column":
+            left, right, op = right, left, _FLIPPED.get(op, op)
+        name = self._field(left)
+        value = self._value(name, right)
+        if isinstance(value, bool) and op not in ("=", "!="):
+            raise FilterError(
+                f"`{name}` is true or false and has no order (`{node.sql()}`).",
+                advice=f"Write `{name} = TRUE`.",
+            )
+        return Compare(name, op, value)
+
+    def _in(self, node: Any) -> Filter:
+        name = self._field(node.this)
+        return Or(tuple(Compare(name, "=", self._value(name, item)) for item in node.expressions))
+
+    def _between(self, node: Any) -> Filter:
+        name = self._field(node.this)
+        if self._fields[name] == "boolean":
+            raise _refused(node)
+        low, high = (self._value(name, node.args[end]) for end in ("low", "high"))
+        return And((Compare(name, ">=", low), Compare(name, "<=", high)))
+
+    def _like(self, node: Any) -> Filter:
+        name, pattern = self._field(node.this), node.expression
+        if self._fields[name] not in ("text", "date") or not _is_string(pattern):
+            raise FilterError(
+                f"LIKE compares text with a pattern in quotes, which `{node.sql()}` doesn't.",
+                advice="Write it like: camera LIKE 'Canon%'.",
+            )
+        return Like(name, pattern.this)
+
+    def _is_null(self, node: Any) -> Filter:
+        if node.expression.key != "null":
+            raise _refused(node)
+        return Not(Exists(self._field(node.this)))
+
+    def _field(self, node: Any) -> str:
+        if node.key != "column":
+            raise _refused(node)
+        name = ".".join(part.name for part in node.parts)
+        if name in self._fields:
+            return name
+        folded = {known.casefold(): known for known in self._fields}
+        near = [folded[n] for n in difflib.get_close_matches(name.casefold(), folded, n=3)]
+        hint = f"Did you mean {' or '.join(f'`{n}`' for n in near)}? " if near else ""
+        quotes = f"Text goes into single quotes: '{name}'. " if node.this.quoted else ""
+        raise FilterError(
+            f"No field is called `{name}`.",
+            advice=f"{hint}{quotes}Known: {', '.join(sorted(self._fields))}.",
+        )
+
+    def _value(self, name: str, node: Any) -> FieldValue:
+        wanted, value = self._fields[name], _literal(node)
+        is_type = {
+            "boolean": isinstance(value, bool),
+            "number": isinstance(value, float),
+            "text": isinstance(value, str),
+            "date": isinstance(value, str) and _ISO_PREFIX.fullmatch(value) is not None,
+        }
+        if is_type[wanted]:
+            return value
+        example = {"boolean": "TRUE", "number": "2020", "text": "'words'", "date": "'2020-05'"}
+        raise FilterError(
+            f"`{name}` holds {_PLURAL[wanted]} and can't be compared with `{node.sql()}`.",
+            advice=f"Write it like: {name} = {example[wanted]}.",
+        )
+
+
+_PLURAL = {"boolean": "true or false", "number": "numbers", "text": "text", "date": "dates"}
+
+
+def _literal(node: Any) -> FieldValue:
+    if node.key == "boolean":
+        return bool(node.this)
+    if node.key == "neg":
+        number = _literal(node.this)
+        if isinstance(number, float):
+            return -number
+    if node.key == "cast" and node.to.sql() == "DATE" and _is_string(node.this):
+        return str(node.this.this)
+    if node.key == "null":
+        raise FilterError(
+            "Nothing equals NULL.", advice="Write `field IS NULL` or `field IS NOT NULL`."
+        )
+    if node.key != "literal":
+        raise _refused(node)
+    if node.is_string:
+        return str(node.this)
+    number = float(node.this)
+    if not math.isfinite(number):
+        raise FilterError(f"The number `{node.this}` is too large.", advice=_EXAMPLE)
+    return number
+
+
+def _is_string(node: Any) -> bool:
+    return node.key == "literal" and bool(node.is_string)
+
+
+def _negated(term: Filter) -> Filter:
+    return term.term if isinstance(term, Not) else Not(term)
+
+
+def _refused(node: Any) -> FilterError:
+    return FilterError(f"A filter can't say `{node.sql()}`.", advice=_EXAMPLE)
+
+
+def both(first: Filter | None, second: Filter | None) -> Filter | None:
+    """The filter that admits what both admit; None admits everything."""
+    terms = tuple(term for term in (first, second) if term is not None)
+    return And(terms) if len(terms) > 1 else (terms[0] if terms else None)
+
+
+def holds(where: Filter | None, fields: Mapping[str, FieldValue]) -> bool:
+    """Whether one sighting's fields satisfy a filter whole, as every document store means it."""
+    match where:
+        case None:
+            return True
+        case And(terms):
+            return all(holds(term, fields) for term in terms)
+        case Or(terms):
+            return any(holds(term, fields) for term in terms)
+        case Not(term):
+            return not holds(term, fields)
+        case Exists(name):
+            return name in fields
+        case Like(name, pattern):
+            value = fields.get(name)
+            return isinstance(value, str) and _like_pattern(pattern).fullmatch(value) is not None
+        case Compare(name, op, value):
+            return name in fields and _compared(fields[name], op, value)
+
+
+@lru_cache
+def _like_pattern(pattern: str) -> re.Pattern[str]:
+    special = {"%": ".*", "_": "."}
+    source = "".join(special.get(character) or re.escape(character) for character in pattern)
+    # Of the letters, LIKE folds ASCII alone; re.IGNORECASE without re.ASCII would fold more.
+    return re.compile(source, re.DOTALL | re.IGNORECASE | re.ASCII)
+
+
+def _compared(field: FieldValue, op: str, value: FieldValue) -> bool:
+    return _kind(field) is _kind(value) and bool(_COMPARISONS[op](field, value))
+
+
+def _kind(value: FieldValue) -> type:
+    return next(kind for kind in (bool, str, object) if isinstance(value, kind))

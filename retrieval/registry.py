@@ -1,0 +1,206 @@
+"""Which class serves a role under a URL scheme, and which extra installs what it needs.
+
+Gets: a role and a URL. Gives: the class. Touches: ``importlib``. Never: loads a back end that
+wasn't asked for. One line adds a back end; an outside package adds one through an entry point of
+the group ``echolens.<role>`` (``echolens.vector_store``), named like its scheme.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from types import MappingProxyType
+from typing import Any, Literal
+
+from .errors import NotInstalledError, UsageError
+from .protocols import (
+    AssetStore,
+    DocumentStore,
+    Encoder,
+    Limits,
+    Locate,
+    ModalityReader,
+    Place,
+    VectorStore,
+)
+from .schema import Channel, Modality
+
+StoreOrEncoder = Literal["encoder", "vector_store", "document_store", "asset_store"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One back end: ``module:Class``, one line about it, the extra that installs its packages."""
+
+    target: str
+    about: str
+    extra: str | None = None
+
+
+BACK_ENDS: Mapping[StoreOrEncoder, Mapping[str, Entry]] = MappingProxyType(
+    {
+        "asset_store": {
+            "folder": Entry("retrieval.asset_stores.folder:FolderStore", "copies, by their hash"),
+            "inplace": Entry("retrieval.asset_stores.inplace:InPlaceStore", "the user's own files"),
+        },
+        "document_store": {
+            "sqlite": Entry("retrieval.document_stores.sqlite:SqliteStore", "one SQLite file"),
+        },
+        "encoder": {
+            "open_clip": Entry(
+                "retrieval.encoders.open_clip:OpenClipEncoder",
+                "any model of open_clip: MODEL/PRETRAINED, or MODEL//path/to/checkpoint",
+                extra="open-clip",
+            ),
+            "starter": Entry(
+                "retrieval.encoders.starter:StarterEncoder",
+                "small, offline, English; to try things out",
+            ),
+        },
+        "vector_store": {
+            "exact": Entry("retrieval.vector_stores.exact:ExactStore", "NumPy over mapped rows"),
+            "faiss": Entry(
+                "retrieval.vector_stores.faiss:FaissStore",
+                "FAISS, half precision over the same rows",
+                extra="faiss",
+            ),
+        },
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ModalityEntry:
+    """One modality: ``module:Class`` of its reader, and the media type of each file suffix."""
+
+    target: str
+    media_types: Mapping[str, str]
+
+
+MODALITIES: Mapping[Modality, ModalityEntry] = MappingProxyType(
+    {
+        "image": ModalityEntry(
+            "retrieval.modalities.image:ImageReader",
+            {
+                ".avif": "image/avif",
+                ".bmp": "image/bmp",
+                ".gif": "image/gif",
+                ".heic": "image/heic",
+                ".heif": "image/heif",
+                ".jfif": "image/jpeg",
+                ".jpe": "image/jpeg",
+                ".jpeg": "image/jpeg",
+                ".jpg": "image/jpeg",
+                ".png": "image/png",
+                ".tif": "image/tiff",
+                ".tiff": "image/tiff",
+                ".webp": "image/webp",
+            },
+        ),
+        "text": ModalityEntry(
+            "retrieval.modalities.text:TextReader",
+            {
+                ".htm": "text/html",
+                ".html": "text/html",
+                ".markdown": "text/markdown",
+                ".md": "text/markdown",
+                ".pdf": "application/pdf",
+                ".txt": "text/plain",
+            },
+        ),
+    }
+)
+
+
+def media_type_of(suffix: str) -> tuple[Modality, str] | None:
+    """(modality, media type) of a file suffix such as ``.JPG``; None when it isn't indexed."""
+    for modality, entry in MODALITIES.items():
+        media_type = entry.media_types.get(suffix.lower())
+        if media_type is not None:
+            return modality, media_type
+    return None
+
+
+def schemes(role: StoreOrEncoder) -> Iterator[tuple[str, Entry]]:
+    """Every known scheme of a role, sorted, those of outside packages included."""
+    known = dict(BACK_ENDS[role])
+    for point in entry_points(group=f"echolens.{role}"):
+        known.setdefault(point.name, Entry(point.value, "from an outside package"))
+    yield from sorted(known.items())
+
+
+def split(url: str) -> tuple[str, str]:
+    """(scheme, the rest) of a URL: ``open_clip:ViT-B-32/laion2b`` or ``milvus://host/db``."""
+    scheme, colon, location = url.partition(":")
+    if not colon:
+        raise UsageError(
+            f"`{url}` has no scheme.",
+            advice=f"Write it like `{url}:` or `scheme:{url}`.",
+        )
+    return scheme.lower().replace("-", "_"), location
+
+
+def check(role: StoreOrEncoder, url: str) -> None:
+    """Refuse a URL whose scheme is unknown or whose packages are not installed."""
+    _class(role, url)
+
+
+def open_encoder(url: str, *, device: str = "auto", threads: int | None = None) -> Encoder:
+    """The encoder of a URL, its weights not yet loaded."""
+    encoder: Encoder = _class("encoder", url)(split(url)[1], device=device, threads=threads)
+    return encoder
+
+
+def open_vector_store(place: Place, channel: Channel) -> VectorStore:
+    """The vector store of a place, for one channel."""
+    store: VectorStore = _class("vector_store", place.url)(place, channel)
+    return store
+
+
+def open_document_store(place: Place) -> DocumentStore:
+    """The document store of a place."""
+    store: DocumentStore = _class("document_store", place.url)(place)
+    return store
+
+
+def open_asset_store(place: Place, locate: Locate) -> AssetStore:
+    """The asset store of a place; ``locate`` tells where the user's own files are."""
+    store: AssetStore = _class("asset_store", place.url)(place, locate)
+    return store
+
+
+def open_modality(modality: Modality, limits: Limits) -> ModalityReader:
+    """The reader of a modality."""
+    reader: ModalityReader = _load(MODALITIES[modality].target, modality, None)(limits)
+    return reader
+
+
+def _class(role: StoreOrEncoder, url: str) -> Any:
+    scheme, _ = split(url)
+    entry = BACK_ENDS[role].get(scheme) or dict(schemes(role)).get(scheme)
+    if entry is None:
+        known = [name for name, _ in schemes(role)]
+        near = difflib.get_close_matches(scheme, known, n=1)
+        hint = f"Did you mean `{near[0]}:`? " if near else ""
+        raise UsageError(
+            f"No {role.replace('_', ' ')} is called `{scheme}:`.",
+            advice=f"{hint}Known: {', '.join(f'{name}:' for name in known)}.",
+        )
+    return _load(entry.target, scheme, entry.extra)
+
+
+def _load(target: str, name: str, extra: str | None) -> Any:
+    module, _, attribute = target.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name == module:
+            raise  # an entry that names no module is our fault, and not a missing package
+        package = f"echolens[{extra}]" if extra else "echolens"
+        raise NotInstalledError(
+            f"`{name}` needs the package `{error.name}`, which is not installed.",
+            advice=f"pip install '{package}'",
+        ) from error

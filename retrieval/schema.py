@@ -1,0 +1,317 @@
+"""The nouns: frozen values that every other module passes around.
+
+Gets and gives: values. Touches: nothing. Never: imports a third party (numpy's types aside).
+
+Identity, which everything else leans on:
+
+- an asset is named by the SHA-256 of its bytes;
+- a document is named by 128 bits of BLAKE2b over (asset, kind, channel, span, digest of its
+  text), so an id never changes meaning and doing a batch twice changes nothing;
+- a sighting is named by its URI. A file URI is plain ASCII and keeps every byte of a path, also
+  of one that isn't valid UTF-8, so that it passes unharmed through JSON, SQL and HTTP.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+Modality = Literal["text", "image", "audio", "video"]
+Role = Literal["query", "document"]
+Kind = Literal["image", "passage", "shot", "window"]
+FieldType = Literal["text", "number", "boolean", "date"]
+FieldValue = str | float | bool
+
+CHANNEL_OF_KIND: Mapping[Kind, Modality] = {
+    "image": "image",
+    "passage": "text",
+    "shot": "video",
+    "window": "audio",
+}
+
+
+class SkipReason(StrEnum):
+    """Why a file was not indexed. Closed: a report adds up over exactly these."""
+
+    UNSUPPORTED = "unsupported"  # a kind of file that isn't indexed
+    REMOVED = "removed"  # taken out by `remove`; stays out until restored
+    NO_CONTENT = "no_content"  # reads well, holds nothing to search (a blank text)
+    EMPTY = "empty"  # zero bytes
+    UNREADABLE = "unreadable"  # no permission, I/O error
+    DISAPPEARED = "disappeared"  # was listed, was gone when it was read
+    CHANGING = "changing"  # changed while it was read
+    CORRUPT = "corrupt"  # damaged, truncated, or not what its name says
+    TOO_LARGE = "too_large"  # more bytes or pixels than the limit
+    TOO_SLOW = "too_slow"  # decoding took longer than the limit
+    DECODER_FAILED = "decoder_failed"  # the decoder died or ran out of memory
+    NOT_INSTALLED = "not_installed"  # the decoder's package isn't here
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether a run that met this is done only in part (exit code 3)."""
+        return self not in (SkipReason.UNSUPPORTED, SkipReason.REMOVED, SkipReason.NO_CONTENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A set of vectors that may be compared.
+
+    Attributes:
+        key: a slug, safe in paths and server names (``[a-z0-9-]``).
+        dim: the number of components.
+        modalities: what can be put into it.
+    """
+
+    key: str
+    dim: int
+    modalities: frozenset[Modality]
+
+
+@dataclass(frozen=True, slots=True)
+class Wants:
+    """What an encoder looks at, so that decoding works to measure. None: it doesn't take that.
+
+    Attributes:
+        pixels: side in pixels of the picture it looks at.
+        text_tokens: tokens of a text that it reads; the rest is cut.
+        sample_rate: in Hz.
+    """
+
+    pixels: int | None = None
+    text_tokens: int | None = None
+    sample_rate: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """(space, modality), with the encoder that fills it.
+
+    Attributes:
+        encoder: the encoder's URL, as the registry opens it (``starter:``).
+        fingerprint: the encoder's, when the channel was made.
+        aliases: fingerprints of exports whose probes agreed.
+    """
+
+    space: str
+    modality: Modality
+    dim: int
+    encoder: str
+    fingerprint: str
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """``space/modality``: its folder under ``vectors/`` and its name in every message."""
+        return f"{self.space}/{self.modality}"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Half-open ``[start, end)`` part of an asset: code points of a text, seconds of a film."""
+
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A document before it knows its asset and channel: what a modality gives.
+
+    Attributes:
+        inputs: 1..m encoder inputs (a text; an (h, w, 3) uint8 RGB picture); several are pooled
+            into one vector by their normalised mean.
+        text: what can be found by its words, if anything.
+    """
+
+    kind: Kind
+    inputs: tuple[Any, ...]
+    span: Span | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The unit that is encoded and ranked. Make one with `Document.of`, which gives it its id."""
+
+    id: str
+    asset: str
+    kind: Kind
+    channel: str
+    span: Span | None = None
+    text: str | None = None
+
+    @classmethod
+    def of(
+        cls, asset: str, kind: Kind, channel: str, span: Span | None = None, text: str | None = None
+    ) -> Document:
+        """Make the document with its id: 32 hex characters of BLAKE2b-128."""
+        parts = json.dumps(
+            [
+                asset,
+                kind,
+                channel,
+                None if span is None else [float(span.start), float(span.end)],
+                None if text is None else hashlib.sha256(text.encode("utf-8")).hexdigest(),
+            ]
+        )
+        digest = hashlib.blake2b(parts.encode("ascii"), digest_size=16).hexdigest()
+        return cls(digest, asset, kind, channel, span, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One place where an asset was seen, with what is known of it there.
+
+    Attributes:
+        uri: its name; `path_of` gives the file's path.
+        fields: metadata to filter by and to show; ``modality`` is always there.
+        captions: descriptions given beside the file or inside it.
+    """
+
+    uri: str
+    asset: str
+    fields: Mapping[str, FieldValue] = field(default_factory=dict)
+    captions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a file says about itself: metadata fields, and captions written into it."""
+
+    fields: Mapping[str, FieldValue] = field(default_factory=dict)
+    captions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """A ranked list of ids: scores fall (or stay), ties are in the order of the ids.
+
+    Attributes:
+        ids: document ids, or group keys after grouping.
+        scores: (n,) float32, as many as ids; higher is better.
+    """
+
+    ids: tuple[str, ...]
+    scores: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """Mean and spread of a channel's scores for queries that have nothing to do with it.
+
+    Attributes:
+        documents: how many the channel held when this was measured.
+    """
+
+    mean: float
+    std: float
+    documents: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TooMany:
+    """More documents pass a filter than the caller asked to be told of."""
+
+    limit: int
+
+
+# The filter tree. A comparison with an absent field is false, and NOT of it true.
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """``field op value``; text compares by code points, booleans only by = and !=."""
+
+    field: str
+    op: Literal["=", "!=", "<", "<=", ">", ">="]
+    value: FieldValue
+
+
+@dataclass(frozen=True, slots=True)
+class Like:
+    """``field LIKE pattern``: ``%`` any run, ``_`` any one character; ASCII case is folded."""
+
+    field: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """The field is there (``IS NOT NULL``)."""
+
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """Every term holds (of one and the same sighting)."""
+
+    terms: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """At least one term holds."""
+
+    terms: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The term doesn't hold."""
+
+    term: Filter
+
+
+Filter = Compare | Like | Exists | And | Or | Not
+
+
+def field_type(value: FieldValue) -> FieldType:
+    """The type that a field gets when `value` is the first one seen.
+
+    Text becomes a date when it reads as an ISO 8601 date, with or without a time.
+    """
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    return "date" if _is_iso_date(value) else "text"
+
+
+def _is_iso_date(text: str) -> bool:
+    head, _, time = text.partition("T")
+    year_month_day = head.split("-")
+    return (
+        [len(part) for part in year_month_day] == [4, 2, 2]
+        and all(part.isascii() and part.isdigit() for part in year_month_day)
+        and (not time or (len(time) >= 5 and time[:2].isdigit() and time[2] == ":"))
+    )
+
+
+def uri_of(path: str | os.PathLike[str]) -> str:
+    """The file URI of a path, made absolute; undecodable bytes are kept, percent-encoded."""
+    return "file://" + quote_from_bytes(os.fsencode(os.path.abspath(path)))
+
+
+def path_of(uri: str) -> str:
+    """The path of a file URI (with surrogate escapes where its bytes aren't valid UTF-8)."""
+    return os.fsdecode(unquote_to_bytes(uri.removeprefix("file://")))
+
+
+def printable(text: str) -> str:
+    """`text` in one printable line of valid Unicode: control and undecodable characters escaped."""
+    clean = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in clean)

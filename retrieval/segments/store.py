@@ -1,0 +1,151 @@
+"""A vector store over `Segments`; a back end adds how it finds its candidates.
+
+Gets: ids, vectors, queries. Gives: rankings. Touches: the channel's folder, through `Segments`.
+Never: a score of its own (`ranking.rank` alone gives scores).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..protocols import Place, Problem
+from ..schema import Channel, Filter, FloatArray, Ranking
+from .files import ByteArray
+from .ranking import RowArray, candidates, hexadecimal, rank, rounding, sweep, threshold
+from .segments import Segments, Snapshot, is_id
+
+_SCORES = 2**24  # approximate scores kept at once: 64 MB
+_NORM_TOLERANCE = 1e-3
+
+
+class SegmentStore:
+    """`VectorStore` in the collection's folder; its answers are exact, ties in the order of ids.
+
+    A subclass may override `nominate`, with the promise that no row of the k best is missing.
+    """
+
+    filters = False
+
+    def __init__(self, place: Place, channel: Channel) -> None:
+        """Open the channel's vectors; for writing, make what is missing."""
+        folder = place.directory / "vectors" / channel.space / channel.modality
+        self.dim = channel.dim
+        self.read_only = place.read_only
+        self.segments = Segments(folder, channel.dim, read_only=place.read_only)
+
+    def upsert(
+        self,
+        ids: Sequence[str],
+        vectors: FloatArray,
+        fields: Sequence[Mapping[str, Any]] | None = None,  # noqa: ARG002 (the protocol's)
+    ) -> None:
+        """Write (n, dim) vectors under n ids; ``fields`` are not used. See `VectorStore`."""
+        raw = _checked_ids(ids)
+        if np.shape(vectors) != (len(ids), self.dim):
+            raise ValueError(f"vectors {np.shape(vectors)}, expected {(len(ids), self.dim)}")
+        self.segments.append(raw, _checked_unit(vectors, "vector"))
+
+    def search(
+        self,
+        queries: FloatArray,
+        k: int,
+        *,
+        where: Filter | None = None,
+        within: Collection[str] | None = None,
+    ) -> list[Ranking]:
+        """The k best for each of (q, dim) queries of norm 1. See `VectorStore`.
+
+        Raises:
+            ValueError: ``where`` given, k below 0, queries of a wrong shape, not finite, or of a
+                norm further than 1e-3 from 1.
+        """
+        if where is not None:
+            raise ValueError("this store compiles no filters; `where` must be None")
+        if k < 0:
+            raise ValueError(f"k is {k}")
+        if np.ndim(queries) != 2 or np.shape(queries)[1] != self.dim:
+            raise ValueError(f"queries {np.shape(queries)}, expected (q, {self.dim})")
+        unit = _checked_unit(queries, "query")
+        answers: list[Ranking] = []
+        while len(answers) < len(unit):
+            answers += self._answer(unit[len(answers) :], k, within)
+        return answers
+
+    def get(self, ids: Sequence[str]) -> dict[str, FloatArray]:
+        """The (dim,) vectors of those ids that are there."""
+        while True:
+            snapshot, rows = self.segments.locate(ids)
+            found = dict(zip(hexadecimal(snapshot.ids[rows]), snapshot.rows[rows], strict=True))
+            if self.segments.holds(snapshot):
+                return found
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Delete ids, and zero their numbers in the files."""
+        self.segments.delete(ids)
+
+    def count(self) -> int:
+        """The number of vectors."""
+        state = self.segments.snapshot().state
+        return state.rows - state.dead
+
+    def scan(self) -> Iterator[str]:
+        """All ids, in their order."""
+        return self.segments.scan()
+
+    def check(self) -> Iterator[Problem]:
+        """Read every row and compare it with its checksum."""
+        return self.segments.check()
+
+    def compact(self) -> None:
+        """Rewrite the files without their dead rows, where these are many."""
+        self.segments.compact()
+
+    def close(self) -> None:
+        """Close the files."""
+        self.segments.close()
+
+    def nominate(self, snapshot: Snapshot, queries: FloatArray, k: int) -> list[RowArray]:
+        """For each query the rows that may be among its k best, by a product with every row."""
+        scores = sweep(snapshot.rows, queries)
+        scores[:, ~snapshot.alive] = -np.inf
+        error = rounding(self.dim)
+        return [candidates(row, threshold(row, k, error)) for row in scores]
+
+    def _answer(self, queries: FloatArray, k: int, within: Collection[str] | None) -> list[Ranking]:
+        """Answers to the first few queries, as many as go at once, out of one snapshot."""
+        while True:
+            if within is None:
+                snapshot = self.segments.snapshot()
+                some = queries[: max(1, _SCORES // max(1, len(snapshot.rows)))]
+                nominees = self.nominate(snapshot, some, k)
+            else:
+                snapshot, rows = self.segments.locate(within)
+                some, nominees = queries, [rows] * len(queries)
+            answers = [
+                rank(snapshot, rows, query, k) for rows, query in zip(nominees, some, strict=True)
+            ]
+            if self.segments.holds(snapshot):
+                return answers
+
+
+def _checked_ids(ids: Sequence[str]) -> ByteArray:
+    """(n, 16) raw ids. ValueError: one isn't 32 hex characters, or comes twice."""
+    wrong = next((text for text in ids if not is_id(text)), None)
+    if wrong is not None:
+        raise ValueError(f"id {wrong!r} isn't 32 lower-case hex characters")
+    if len(set(ids)) != len(ids):
+        raise ValueError("an id comes twice")
+    return np.frombuffer(bytes.fromhex("".join(ids)), np.uint8).reshape(len(ids), -1)
+
+
+def _checked_unit(vectors: FloatArray, noun: str) -> FloatArray:
+    """float32. ValueError: a component isn't finite, or a norm isn't 1."""
+    unit = np.ascontiguousarray(vectors, dtype=np.float32)
+    norms = np.linalg.norm(unit, axis=1)
+    wrong = np.flatnonzero(~(np.abs(norms - 1) <= _NORM_TOLERANCE))
+    if len(wrong):
+        raise ValueError(f"{noun} {wrong[0]} has norm {norms[wrong[0]]}, expected 1")
+    return unit

@@ -1,0 +1,97 @@
+"""The user's settings: one frozen record from the environment and one TOML file.
+
+Gets: environment variables ``ECHOLENS_*``, then ``config.toml`` in the user's configuration
+folder. Gives: `Settings`. Touches: the environment, and nothing else does. Never: a store.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from .errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a user sets once. The environment's name of a setting is ``ECHOLENS_`` + its name.
+
+    Attributes:
+        home: folder of the collections that are given by name.
+        collection: name or path of the collection used when none is given.
+        encoder: encoder of a new collection.
+        vectors, documents, assets: store URLs of a new collection.
+        device: where encoders run: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        threads: of an encoder; 0 leaves it to the machine.
+        workers: decoding processes; 0 makes it one fewer than there are cores, at least one.
+        max_file_mb: a larger file is skipped (``too_large``).
+        max_megapixels: a picture with more is skipped (``too_large``).
+        decode_seconds: decoding that takes longer is stopped (``too_slow``).
+        decode_memory_mb: memory of one decoding process.
+    """
+
+    home: Path
+    collection: str = "default"
+    encoder: str = "starter:"
+    vectors: str = "exact:"
+    documents: str = "sqlite:"
+    assets: str = "inplace:"
+    device: str = "auto"
+    threads: int = 0
+    workers: int = 0
+    max_file_mb: int = 2048
+    max_megapixels: int = 250
+    decode_seconds: float = 60.0
+    decode_memory_mb: int = 4096
+
+
+def config_path() -> Path:
+    """The user's settings file, whether or not it exists."""
+    return Path(platformdirs.user_config_dir("echolens", appauthor=False)) / "config.toml"
+
+
+def load_settings() -> Settings:
+    """Read the settings: the environment wins over the file, the file over the defaults.
+
+    Raises:
+        UsageError: the file is no TOML, or a setting is unknown or of the wrong type.
+    """
+    path = config_path()
+    values: dict[str, Any] = {
+        "home": platformdirs.user_data_dir("echolens", appauthor=False),
+        **_read(path),
+    }
+    for item in fields(Settings):
+        variable = f"ECHOLENS_{item.name.upper()}"
+        if variable in os.environ:
+            values[item.name] = _typed(item.name, os.environ[variable], variable)
+    values["home"] = Path(values["home"]).expanduser()
+    return Settings(**values)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}.", advice="Mend the file.") from error
+    return {name: _typed(name, value, f"{name} in {path}") for name, value in table.items()}
+
+
+def _typed(name: str, value: Any, where: str) -> Any:
+    types = {item.name: item.type for item in fields(Settings)}
+    if name not in types:
+        raise UsageError(
+            f"There is no setting called {where}.", advice=f"Known: {', '.join(sorted(types))}."
+        )
+    wanted = {"int": int, "float": float}.get(str(types[name]), str)
+    try:
+        return wanted(value)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{where} must be a number, not {value!r}.", advice="Mend it.") from error

@@ -1,0 +1,1 @@
+"""Vector stores: one channel's vectors, searched by cosine."""

@@ -1,0 +1,211 @@
+"""What every encoder of the registry keeps; a scheme without a test URL fails.
+
+The laws are those of `retrieval.protocols.Encoder`: shapes, unit norm, order, a batch that gives what
+its inputs give one by one, odd inputs, an identity that stays. A new encoder adds a line to `URLS`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from retrieval import registry
+from retrieval.errors import UsageError
+from retrieval.probes import check_vectors, make_probes, probe_inputs
+from retrieval.protocols import Encoder
+from retrieval.schema import FloatArray, Modality
+from tests.encoders import plugin_path, random_checkpoint
+
+URLS: dict[str, Callable[[Path], str]] = {
+    "hash": lambda folder: "hash:",
+    "open_clip": lambda folder: f"open_clip:ViT-S-32-alt/{random_checkpoint('ViT-S-32-alt', folder)}",
+    "starter": lambda folder: "starter:",
+}
+
+ODD_TEXTS = [
+    "",
+    " \t\n",
+    "🙂🚲🏳️‍🌈",
+    "一只黑色的小狗在海边奔跑。",
+    "\0\x1b[31m",
+    "\udcff lone surrogate",
+    "<end_of_text> [CLS] <|endoftext|>",
+    "word " * 20_000,
+    "x" * 100_000,
+    "狗" * 20_000,
+]
+ODD_SHAPES = [(1, 1), (1, 3000), (3000, 1), (2, 3), (7, 900), (640, 480)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with the plugin of the tests' own, where checkpoints can be written."""
+    folder = tmp_path_factory.mktemp("encoders")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(plugin_path(folder)))
+        yield folder
+    for checkpoint in folder.glob("*.pt"):
+        checkpoint.unlink()
+
+
+@pytest.fixture(scope="module", params=sorted(URLS))
+def url(request: pytest.FixtureRequest, folder: Path) -> str:
+    return URLS[request.param](folder)
+
+
+@pytest.fixture(scope="module")
+def encoder(url: str) -> Encoder:
+    return registry.open_encoder(url)
+
+
+def modalities(encoder: Encoder) -> list[Modality]:
+    return sorted(encoder.space.modalities)
+
+
+def odd_inputs(modality: Modality) -> list[Any]:
+    if modality == "text":
+        return ODD_TEXTS
+    random = np.random.default_rng(0)
+    noise = [random.integers(0, 256, (*shape, 3), np.uint8) for shape in ODD_SHAPES]
+    return [*noise, np.zeros((50, 60, 3), np.uint8), np.full((50, 60, 3), 255, np.uint8)]
+
+
+def assert_unit(vectors: FloatArray, shape: tuple[int, int]) -> None:
+    assert vectors.shape == shape
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-4)
+
+
+def assert_same(actual: FloatArray, expected: FloatArray) -> None:
+    check_vectors(expected, actual, where="this encoder", tolerance=0.99999)
+
+
+def test_every_scheme_has_a_test_url(folder: Path) -> None:
+    assert {name for name, _ in registry.schemes("encoder")} == set(URLS)
+
+
+def test_its_space_can_name_a_folder_and_a_channel(encoder: Encoder) -> None:
+    assert re.fullmatch(r"[a-z0-9-]+", encoder.space.key)
+    assert encoder.space.dim > 0
+    assert encoder.space.modalities
+    assert encoder.batch_size >= 1
+
+
+def test_it_says_what_it_wants_of_what_it_takes(encoder: Encoder) -> None:
+    wants = encoder.wants
+    assert ("image" in encoder.space.modalities) == (wants.pixels is not None)
+    assert ("text" in encoder.space.modalities) == (wants.text_tokens is not None)
+
+
+def test_vectors_are_float32_of_norm_one(encoder: Encoder) -> None:
+    for modality in modalities(encoder):
+        inputs = probe_inputs(modality)
+        vectors = encoder.encode(modality, inputs, role="document")
+        assert_unit(vectors, (len(inputs), encoder.space.dim))
+
+
+def test_nothing_in_nothing_out(encoder: Encoder) -> None:
+    for modality in modalities(encoder):
+        assert_unit(encoder.encode(modality, [], role="query"), (0, encoder.space.dim))
+
+
+def test_both_roles_are_taken(encoder: Encoder) -> None:
+    for modality in modalities(encoder):
+        inputs = probe_inputs(modality)[:1]
+        assert_unit(encoder.encode(modality, inputs, role="query"), (1, encoder.space.dim))
+
+
+def test_its_probes_can_be_made(encoder: Encoder) -> None:
+    assert make_probes(encoder).keys() == {f"{encoder.space.key}/{m}" for m in modalities(encoder)}
+
+
+def test_rows_are_in_the_order_of_the_inputs(encoder: Encoder) -> None:
+    for modality in modalities(encoder):
+        inputs = probe_inputs(modality)
+        forth = encoder.encode(modality, inputs, role="document")
+        back = encoder.encode(modality, inputs[::-1], role="document")
+        assert_same(back[::-1], forth)
+
+
+def test_more_than_one_batch_gives_what_single_inputs_give(encoder: Encoder) -> None:
+    for modality in modalities(encoder):
+        inputs = probe_inputs(modality)
+        alone = [encoder.encode(modality, [item], role="document") for item in inputs]
+        n = encoder.batch_size + 1
+        many = encoder.encode(modality, (inputs * n)[:n], role="document")
+        assert_same(many, np.concatenate(alone * n)[:n])
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@given(texts=st.lists(st.text(st.characters(), max_size=60), min_size=2, max_size=5))
+def test_any_batch_of_texts_gives_what_single_texts_give(
+    encoder: Encoder, texts: list[str]
+) -> None:
+    alone = [encoder.encode("text", [text], role="document") for text in texts]
+    assert_same(encoder.encode("text", texts, role="document"), np.concatenate(alone))
+
+
+def test_odd_inputs_get_a_vector_like_any_other(encoder: Encoder) -> None:
+    for modality in modalities(encoder):
+        inputs = odd_inputs(modality)
+        vectors = encoder.encode(modality, inputs, role="document")
+        assert_unit(vectors, (len(inputs), encoder.space.dim))
+
+
+def test_pictures_are_read_and_left_alone(encoder: Encoder) -> None:
+    picture = probe_inputs("image")[3]
+    view = np.ascontiguousarray(picture[:, ::-1])[:, ::-1]  # same pixels, other strides
+    view.flags.writeable = False
+    before = picture.copy()
+    assert_same(
+        encoder.encode("image", [view], role="document"),
+        encoder.encode("image", [picture], role="document"),
+    )
+    np.testing.assert_array_equal(picture, before)
+
+
+@pytest.mark.parametrize(
+    "wrongly",
+    [
+        pytest.param(lambda picture: picture[:, :, ::-1], id="BGR for RGB"),
+        pytest.param(lambda picture: picture[:, ::-1], id="left for right"),
+        pytest.param(lambda picture: picture[::-1], id="upside down"),
+        pytest.param(lambda picture: picture.transpose(1, 0, 2), id="transposed"),
+        pytest.param(lambda picture: picture // 2, id="too dark"),
+    ],
+)
+def test_a_probe_shows_that_pictures_are_read_wrongly(
+    encoder: Encoder, wrongly: Callable[[Any], Any]
+) -> None:
+    first = probe_inputs("image")[0]
+    spoilt = np.ascontiguousarray(wrongly(first))
+    right, wrong = encoder.encode("image", [first, spoilt], role="document")
+    assert right @ wrong < 0.9999
+
+
+def test_another_instance_gives_the_same_vectors_and_fingerprint(
+    url: str, encoder: Encoder
+) -> None:
+    again = registry.open_encoder(url, device="cpu", threads=1)
+    assert again.space == encoder.space
+    assert again.wants == encoder.wants
+    assert re.fullmatch(r"[0-9a-f]{32,}", again.fingerprint)
+    assert again.fingerprint == encoder.fingerprint
+    for modality in modalities(encoder):
+        inputs = probe_inputs(modality)
+        assert_same(
+            again.encode(modality, inputs, role="document"),
+            encoder.encode(modality, inputs, role="document"),
+        )
+
+
+def test_a_modality_that_it_does_not_take_is_refused(encoder: Encoder) -> None:
+    with pytest.raises((ValueError, UsageError), match="video"):
+        encoder.encode("video", ["x"], role="document")

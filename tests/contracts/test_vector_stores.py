@@ -1,0 +1,537 @@
+"""The laws of `VectorStore`, for every scheme that the registry knows."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from retrieval.errors import StoreUnreachableError
+from retrieval.protocols import Place, VectorStore
+from retrieval.registry import open_vector_store, schemes
+from retrieval.schema import Channel, FloatArray, Ranking
+
+DIM = 8
+CHANNEL = Channel("toy", "image", DIM, "toy:", "fingerprint")
+
+# What each scheme needs to be tested: the URL of a store whose data goes with the folder.
+# `faiss-indexed` is `faiss:` with an index over even a handful of rows.
+TEST_URLS = {"exact": "exact:", "faiss": "faiss:"}
+VARIANTS = (*TEST_URLS, "faiss-indexed")
+
+Opener = Callable[..., VectorStore]
+
+
+@pytest.fixture(params=VARIANTS)
+def scheme(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The scheme under test, its libraries installed."""
+    name, _, indexed = str(request.param).partition("-")
+    extra = dict(schemes("vector_store"))[name].extra
+    if extra:
+        pytest.importorskip(extra)
+    if indexed:
+        from retrieval.vector_stores.faiss import FaissStore
+
+        monkeypatch.setattr(FaissStore, "smallest", 3)
+    return name
+
+
+@pytest.fixture
+def opened(scheme: str, tmp_path: Path) -> Iterator[Opener]:
+    """Opens the store of the test's folder, any number of times; closes what is left open."""
+    stores: list[VectorStore] = []
+
+    def open_it(*, read_only: bool = False, folder: Path = tmp_path) -> VectorStore:
+        stores.append(open_vector_store(Place(TEST_URLS[scheme], folder, read_only), CHANNEL))
+        return stores[-1]
+
+    yield open_it
+    for store in stores:
+        store.close()
+
+
+def ids_of(*names: object) -> list[str]:
+    return [hashlib.blake2b(str(name).encode(), digest_size=16).hexdigest() for name in names]
+
+
+def vectors_of(n: int, seed: int = 0) -> FloatArray:
+    """(n, DIM) float32 of norm 1."""
+    raw = np.random.default_rng(seed).standard_normal((n, DIM))
+    return (raw / np.linalg.norm(raw, axis=1, keepdims=True)).astype(np.float32)
+
+
+def naive(held: dict[str, FloatArray], query: FloatArray, k: int) -> Ranking:
+    """What a search must answer: everything scored in float64, sorted by score and id."""
+    scored = [(np.float32(v.astype(np.float64) @ query.astype(np.float64)), i) for i, v in held.items()]
+    best = sorted(scored, key=lambda pair: (-pair[0], pair[1]))[:k]
+    return Ranking(tuple(i for _, i in best), np.array([s for s, _ in best], np.float32))
+
+
+def same(one: Ranking, other: Ranking) -> bool:
+    return one.ids == other.ids and np.array_equal(one.scores, other.scores)
+
+
+def agrees(answer: Ranking, held: dict[str, FloatArray], query: FloatArray, k: int) -> bool:
+    """Whether an answer is the naive one, up to the last bit of a float32 score."""
+    expected = naive(held, query, k)
+    return (
+        len(answer) == len(expected)
+        and np.allclose(answer.scores, expected.scores, rtol=0, atol=2e-7)
+        and all(abs(float(held[i] @ query) - s) < 1e-6 for i, s in zip(answer.ids, answer.scores, strict=True))
+        and list(zip(-answer.scores, answer.ids, strict=True))
+        == sorted(zip(-answer.scores, answer.ids, strict=True))
+    )
+
+
+def files_of(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_every_registered_scheme_has_a_test_url() -> None:
+    assert {name for name, _ in schemes("vector_store")} == set(TEST_URLS)
+
+
+# ---- reading and writing
+
+
+def test_an_empty_store_answers_with_nothing(opened: Opener) -> None:
+    for store in (opened(), opened(read_only=True)):
+        assert [len(r) for r in store.search(vectors_of(2), 5)] == [0, 0]
+        assert len(store.search(vectors_of(1), 5, within=ids_of(1))[0]) == 0
+        assert store.count() == 0
+        assert list(store.scan()) == []
+        assert store.get(ids_of(1)) == {}
+        assert list(store.check()) == []
+
+
+def test_what_was_written_is_there(opened: Opener) -> None:
+    store, ids, vectors = opened(), ids_of(*range(20)), vectors_of(20)
+    store.upsert(ids, vectors)
+    held = dict(zip(ids, vectors, strict=True))
+    assert store.count() == 20
+    assert sorted(store.scan()) == sorted(ids)
+    got = store.get([*ids, *ids_of("absent"), "not an id"])
+    assert got.keys() == held.keys()
+    assert all(np.array_equal(got[i], held[i]) for i in ids)
+    for k in (1, 3, 19, 20, 21, 1000):
+        answer = store.search(vectors_of(1, seed=9), k)[0]
+        assert len(answer) == min(k, 20)
+        assert answer.scores.dtype == np.float32
+        assert agrees(answer, held, vectors_of(1, seed=9)[0], k)
+
+
+def test_a_known_id_is_replaced(opened: Opener) -> None:
+    store, ids = opened(), ids_of(*range(10))
+    store.upsert(ids, vectors_of(10))
+    store.upsert(ids[:4], vectors_of(4, seed=1))
+    held = dict(zip(ids, [*vectors_of(4, seed=1), *vectors_of(10)[4:]], strict=True))
+    assert store.count() == 10
+    assert agrees(store.search(vectors_of(1, 9), 10)[0], held, vectors_of(1, 9)[0], 10)
+    assert list(store.check()) == []
+
+
+def test_writing_twice_changes_nothing(opened: Opener, tmp_path: Path) -> None:
+    store, ids = opened(), ids_of(*range(10))
+    store.upsert(ids, vectors_of(10))
+    sizes = {path: len(data) for path, data in files_of(tmp_path).items() if "wal" not in path.name}
+    before = store.search(vectors_of(1, 9), 10)[0]
+    store.upsert(ids[::-1], vectors_of(10)[::-1])
+    assert same(store.search(vectors_of(1, 9), 10)[0], before)
+    assert {p: len(d) for p, d in files_of(tmp_path).items() if "wal" not in p.name} == sizes
+
+
+def test_deleting(opened: Opener) -> None:
+    store, ids = opened(), ids_of(*range(10))
+    store.upsert(ids, vectors_of(10))
+    store.delete([*ids[:3], *ids[:3], *ids_of("absent"), "not an id"])
+    held = dict(zip(ids[3:], vectors_of(10)[3:], strict=True))
+    assert store.count() == 7
+    assert set(store.scan()) == set(ids[3:])
+    assert store.get(ids).keys() == set(ids[3:])
+    for k in (2, 7, 10):
+        assert agrees(store.search(vectors_of(1, 9), k)[0], held, vectors_of(1, 9)[0], k)
+    store.upsert(ids[:1], vectors_of(1))
+    assert store.count() == 8
+    store.delete(ids)
+    assert len(store.search(vectors_of(1), 3)[0]) == 0
+
+
+def test_reopening(opened: Opener) -> None:
+    store, ids = opened(), ids_of(*range(10))
+    store.upsert(ids, vectors_of(10))
+    store.delete(ids[:2])
+    before = store.search(vectors_of(3, 9), 5)
+    store.close()
+    for read_only in (True, False, True):
+        again = opened(read_only=read_only)
+        assert all(same(a, b) for a, b in zip(again.search(vectors_of(3, 9), 5), before, strict=True))
+        assert list(again.check()) == []
+        again.close()
+
+
+# ---- order
+
+
+def test_ties_are_in_the_order_of_the_ids(opened: Opener) -> None:
+    store, ids = opened(), ids_of(*range(60))
+    vectors = np.repeat(vectors_of(3), 20, axis=0)
+    order = np.random.default_rng(1).permutation(60)
+    for part in np.split(order, 6):
+        store.upsert([ids[i] for i in part], vectors[part])
+    for k in (1, 7, 20, 21, 45, 60):
+        answer = store.search(vectors[:1], k)[0]
+        assert answer.ids[:20] == tuple(sorted(ids[:20]))[:k]
+        assert agrees(answer, dict(zip(ids, vectors, strict=True)), vectors[0], k)
+
+
+def test_one_query_or_many_the_same_scores(opened: Opener) -> None:
+    store, ids, queries = opened(), ids_of(*range(300)), vectors_of(40, seed=5)
+    vectors = vectors_of(300)
+    vectors[::3] = vectors[0]
+    store.upsert(ids, vectors)
+    for k in (5, 100, 300):
+        together = store.search(queries, k)
+        assert all(
+            same(store.search(queries[i : i + 1], k)[0], together[i]) for i in range(len(queries))
+        )
+
+
+def test_within(opened: Opener) -> None:
+    store, ids, vectors = opened(), ids_of(*range(50)), vectors_of(50)
+    store.upsert(ids, vectors)
+    store.delete(ids[:5])
+    held = dict(zip(ids, vectors, strict=True))
+    query = vectors_of(1, 9)
+    assert len(store.search(query, 5, within=[])[0]) == 0
+    assert len(store.search(query, 5, within=[*ids_of("absent"), "not an id", *ids[:5]])[0]) == 0
+    few = {*ids[3:12], *ids_of("absent")}
+    for k in (1, 4, 100):
+        answer = store.search(query, k, within=few)[0]
+        assert agrees(answer, {i: held[i] for i in ids[5:12]}, query[0], k)
+    whole = store.search(query, 45)[0]
+    assert same(store.search(query, 45, within=ids)[0], whole)
+
+
+# ---- refusals
+
+
+@pytest.mark.parametrize(
+    ("ids", "vectors"),
+    [
+        (ids_of(1, 2), vectors_of(2)[:, :-1]),
+        (ids_of(1, 2), vectors_of(1)),
+        (ids_of(1), vectors_of(1)[0]),
+        (ids_of(1, 2), np.full((2, DIM), np.nan, np.float32)),
+        (ids_of(1, 2), np.full((2, DIM), np.inf, np.float32)),
+        (ids_of(1, 2), vectors_of(2) * np.float32(1.01)),
+        (ids_of(1, 2), np.zeros((2, DIM), np.float32)),
+        (ids_of(1, 1), vectors_of(2)),
+        ([ids_of(1)[0], "photo.jpg"], vectors_of(2)),
+        ([ids_of(1)[0], ids_of(2)[0].upper()], vectors_of(2)),
+        ([ids_of(1)[0], ids_of(2)[0] + "\n"], vectors_of(2)),
+    ],
+    ids=[
+        "wrong dim", "too few", "one dimension", "nan", "infinite", "norm", "zero",
+        "id twice", "no id", "upper case", "newline",
+    ],
+)  # fmt: skip
+def test_a_wrong_batch_is_refused_whole(
+    opened: Opener, ids: list[str], vectors: FloatArray
+) -> None:
+    store = opened()
+    store.upsert(ids_of("there"), vectors_of(1))
+    with pytest.raises(ValueError, match=r"."):
+        store.upsert(ids, vectors)
+    assert list(store.scan()) == ids_of("there")
+    assert list(store.check()) == []
+
+
+def test_an_empty_batch_is_no_error(opened: Opener) -> None:
+    store = opened()
+    store.upsert([], np.empty((0, DIM), np.float32))
+    store.delete([])
+    assert store.search(np.empty((0, DIM), np.float32), 3) == []
+    assert store.count() == 0
+
+
+@pytest.mark.parametrize(
+    "queries", [vectors_of(1)[:, 1:], vectors_of(1)[0], vectors_of(1) * np.float32(np.nan)]
+)
+def test_a_wrong_query_is_refused(opened: Opener, queries: FloatArray) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        opened().search(queries, 3)
+
+
+def test_read_only_refuses_to_write_and_reads(opened: Opener) -> None:
+    opened().upsert(ids_of(1, 2), vectors_of(2))
+    store = opened(read_only=True)
+    for write in (
+        lambda: store.upsert(ids_of(3), vectors_of(1)),
+        lambda: store.delete(ids_of(1)),
+        lambda: store.compact(),
+    ):
+        with pytest.raises(StoreUnreachableError) as caught:
+            write()
+        assert caught.value.advice
+    assert store.search(vectors_of(1), 1)[0].ids == tuple(ids_of(1))
+    assert store.count() == 2
+
+
+def test_a_read_only_store_that_is_not_there_makes_nothing(opened: Opener, tmp_path: Path) -> None:
+    store = opened(read_only=True)
+    assert store.count() == 0
+    assert list(tmp_path.iterdir()) == []
+    opened().upsert(ids_of(1), vectors_of(1))
+    assert store.count() == 1
+
+
+# ---- erased is gone; compaction
+
+
+def test_deleted_numbers_are_in_no_file(opened: Opener, tmp_path: Path) -> None:
+    ids, vectors = ids_of(*range(40)), vectors_of(40)
+    store = opened()
+    store.upsert(ids, vectors)
+    store.close()  # derived files are written by now
+    store = opened()
+    store.upsert(ids[:1], vectors_of(1, seed=1))  # row 0 is replaced: its old numbers go, too
+    store.delete(ids[1:9])
+    store.search(vectors_of(1), 5)
+    traces = [vectors[i].tobytes() for i in range(9)]
+    traces += [vectors[i].astype(np.float16).tobytes() for i in range(9)]
+    traces += [bytes.fromhex(i) for i in ids[1:9]]
+    for _ in ("while open", "after closing"):
+        found = files_of(tmp_path)
+        assert any(vectors[9].tobytes() in data for data in found.values())
+        assert not [p for p, data in found.items() for trace in traces if trace in data]
+        store.close()
+
+
+def test_compaction_keeps_the_answers(opened: Opener, tmp_path: Path) -> None:
+    store, ids = opened(), ids_of(*range(100))
+    store.upsert(ids, vectors_of(100))
+    store.delete(ids[10:90])
+    reader = opened(read_only=True)
+    before = store.search(vectors_of(4, 9), 15)
+    size = sum(map(len, files_of(tmp_path).values()))
+    store.compact()
+    for each in (store, reader, opened(read_only=True)):
+        after = each.search(vectors_of(4, 9), 15)
+        assert all(same(a, b) for a, b in zip(before, after, strict=True))
+        assert each.get(ids).keys() == {*ids[:10], *ids[90:]}
+        assert list(each.check()) == []
+    assert sum(map(len, files_of(tmp_path).values())) < size
+    store.delete(ids)
+    store.compact()
+    assert reader.count() == 0
+
+
+# ---- any sequence of operations
+
+
+def machine(opened_at: Callable[[bool], VectorStore]) -> type[RuleBasedStateMachine]:
+    """A state machine that compares a store with a dict."""
+    pool = ids_of(*range(12))
+    some_ids = st.lists(st.sampled_from(pool), max_size=6, unique=True)
+    points = vectors_of(5, seed=3)  # few, so that there are many ties
+
+    class Model(RuleBasedStateMachine):
+        @initialize()
+        def start(self) -> None:
+            self.store = opened_at(False)
+            self.store.delete(list(self.store.scan()))
+            self.reader = opened_at(True)
+            self.held: dict[str, FloatArray] = {}
+
+        @rule(ids=some_ids, picks=st.lists(st.integers(0, 4), min_size=6, max_size=6))
+        def upsert(self, ids: list[str], picks: list[int]) -> None:
+            vectors = points[picks[: len(ids)]]
+            self.store.upsert(ids, vectors)
+            self.held.update(zip(ids, vectors, strict=True))
+
+        @rule(ids=some_ids)
+        def delete(self, ids: list[str]) -> None:
+            self.store.delete(ids)
+            for gone in ids:
+                self.held.pop(gone, None)
+
+        @rule()
+        def compact(self) -> None:
+            self.store.compact()
+
+        @rule()
+        def reopen(self) -> None:
+            self.store.close()
+            self.store = opened_at(False)
+
+        @rule(ids=some_ids, k=st.integers(0, 14))
+        def search_within(self, ids: list[str], k: int) -> None:
+            held = {i: v for i, v in self.held.items() if i in ids}
+            assert agrees(self.reader.search(points[:1], k, within=ids)[0], held, points[0], k)
+
+        @rule(k=st.integers(0, 14), pick=st.integers(0, 4))
+        def search(self, k: int, pick: int) -> None:
+            answers = [s.search(points[[pick]], k)[0] for s in (self.store, self.reader)]
+            assert same(*answers)
+            assert agrees(answers[0], self.held, points[pick], k)
+
+        @invariant()
+        def the_same_ids(self) -> None:
+            if hasattr(self, "held"):
+                assert list(self.reader.scan()) == sorted(self.held)
+                assert self.reader.count() == len(self.held)
+
+        def teardown(self) -> None:
+            if hasattr(self, "store"):
+                assert list(self.reader.check()) == []
+                self.store.close()
+                self.reader.close()
+
+    return Model
+
+
+def test_any_sequence_agrees_with_a_dict(scheme: str, tmp_path: Path) -> None:
+    def opened_at(read_only: bool) -> VectorStore:
+        return open_vector_store(Place(TEST_URLS[scheme], tmp_path, read_only), CHANNEL)
+
+    run_state_machine_as_test(
+        machine(opened_at),
+        settings=settings(
+            max_examples=12,
+            stateful_step_count=20,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 400), k=st.integers(1, 420))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+def test_answers_are_the_naive_ones(
+    scheme: str, tmp_path_factory: pytest.TempPathFactory, seed: int, n: int, k: int
+) -> None:
+    store = open_vector_store(
+        Place(TEST_URLS[scheme], tmp_path_factory.mktemp("store"), False), CHANNEL
+    )
+    try:
+        vectors, query = vectors_of(n, seed), vectors_of(1, seed + 1)
+        store.upsert(ids_of(*range(n)), vectors)
+        held = dict(zip(ids_of(*range(n)), vectors, strict=True))
+        assert agrees(store.search(query, k)[0], held, query[0], k)
+    finally:
+        store.close()
+
+
+# ---- other processes
+
+BATCH = 10
+WRITER = """
+    import sys
+    sys.path.insert(0, {tests!r})
+    from pathlib import Path
+    from test_vector_stores import BATCH, CHANNEL, TEST_URLS, ids_of, vectors_of
+    from retrieval.protocols import Place
+    from retrieval.registry import open_vector_store
+
+    store = open_vector_store(Place(TEST_URLS[{scheme!r}], Path({folder!r}), False), CHANNEL)
+    for batch in range({first}, {last}):
+        names = [(batch, place) for place in range(BATCH)]
+        store.upsert(ids_of(*names), vectors_of(BATCH, seed=batch))
+        if {deletes} and batch % 3 == 2:
+            store.delete(ids_of(*((batch - 1, place) for place in range(BATCH))))
+        print(batch, flush=True)
+    store.close()
+"""
+
+
+@contextmanager
+def writer(
+    scheme: str, folder: Path, first: int, last: int, deletes: bool = False
+) -> Iterator[subprocess.Popen[str]]:
+    """A process that writes batches and prints the number of each once it has returned."""
+    code = textwrap.dedent(WRITER).format(
+        tests=str(Path(__file__).parent), scheme=scheme, folder=str(folder),
+        first=first, last=last, deletes=deletes,
+    )  # fmt: skip
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def batches_in(ids: set[str], upto: int) -> list[int]:
+    """The numbers of the batches that are there; fails when one is there in part."""
+    there = []
+    for batch in range(upto):
+        present = ids & set(ids_of(*((batch, place) for place in range(BATCH))))
+        assert len(present) in (0, BATCH), f"batch {batch} is there in part"
+        there += [batch] if present else []
+    return there
+
+
+def test_two_readers_see_whole_batches_while_a_writer_goes_on(
+    scheme: str, opened: Opener, tmp_path: Path
+) -> None:
+    readers, last, seen = [opened(read_only=True), opened(read_only=True)], 40, 0
+    with writer(scheme, tmp_path, 0, last, deletes=True) as process:
+        while process.poll() is None:
+            for reader in readers:
+                query = vectors_of(1, seed=seen)
+                answer = reader.search(query, 10_000)[0]
+                there = batches_in(set(answer.ids), last)
+                held = {
+                    i: v
+                    for batch in there
+                    for i, v in zip(
+                        ids_of(*((batch, place) for place in range(BATCH))),
+                        vectors_of(BATCH, seed=batch),
+                        strict=True,
+                    )
+                }
+                assert agrees(answer, held, query[0], 10_000)
+                newest = max(there, default=0)
+                assert newest >= seen
+                seen = newest
+        assert process.returncode == 0
+    assert seen > 0 or readers[0].count() > 0
+    expected = [b for b in range(last) if b % 3 != 1]
+    assert all(batches_in(set(r.scan()), last) == expected for r in readers)
+
+
+def test_a_killed_writer_loses_nothing_that_it_acknowledged(
+    scheme: str, opened: Opener, tmp_path: Path
+) -> None:
+    random, acknowledged = np.random.default_rng(7), -1
+    for _ in range(5):
+        with writer(scheme, tmp_path, acknowledged + 1, 10_000) as process:
+            assert process.stdout is not None
+            acknowledged = int(process.stdout.readline())
+            time.sleep(random.uniform(0, 0.06))
+            process.kill()
+            acknowledged = max([acknowledged, *map(int, process.stdout.read().split())])
+        for read_only in (True, False):
+            store = opened(read_only=read_only)
+            there = batches_in(set(store.scan()), acknowledged + 3)
+            assert there[: acknowledged + 1] == list(range(acknowledged + 1))
+            assert list(store.check()) == []
+            newest = vectors_of(BATCH, seed=acknowledged)
+            assert store.search(newest[:1], 1)[0].ids == tuple(ids_of((acknowledged, 0)))
+            store.close()

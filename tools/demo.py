@@ -1,0 +1,139 @@
+"""The demonstration: index a folder of photos, then ask it in four ways, showing each command.
+
+Gets: scikit-image's packaged photos, or a folder of one's own. Gives: the commands' own output and a
+contact sheet. Touches: the folder `demo/` beside this one. Never: the network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DEMO = ROOT / "demo"
+COLLECTION = "demo/collection"
+SHEET = "demo/sheet.png"
+
+# Photos of the scikit-image package, with our captions; two go without, as photos mostly do.
+CAPTIONS = {
+    "astronaut.png": "An astronaut in an orange suit smiles in front of a flag",
+    "brick.png": "A wall of bricks",
+    "camera.png": "A man with a camera on a tripod in a field",
+    "cell.png": "A single cell under the microscope",
+    "chelsea.png": "A ginger cat looks into the camera",
+    "clock_motion.png": "A clock, blurred by motion",
+    "coffee.png": "A cup of coffee with a spoon on a wooden table",
+    "coins.png": "Greek coins from Pompeii on a dark cloth",
+    "grass.png": "Blades of grass on a lawn",
+    "gravel.png": "Gravel, small stones on the ground",
+    "horse.png": "The black outline of a horse",
+    "hubble_deep_field.jpg": "Distant galaxies, seen by the Hubble space telescope",
+    "ihc.png": "Stained tissue under the microscope",
+    "microaneurysms.png": "A small part of a retina",
+    "moon.png": "Craters on the surface of the moon",
+    "motorcycle_left.png": "",
+    "page.png": "A printed page of a book",
+    "retina.jpg": "The retina at the back of a human eye",
+    "rocket.jpg": "",
+}
+ASKED_WITH = "motorcycle_right.png"  # not indexed
+
+
+def main() -> None:
+    """Prepare the folder, then run the commands."""
+    arguments = _arguments()
+    DEMO.mkdir(exist_ok=True)
+    for picture in (arguments.media, arguments.picture):
+        if picture and not Path(picture).expanduser().exists():
+            sys.exit(f"error: {picture} does not exist.")
+    if arguments.media:
+        _own(arguments.media, arguments.query or "a photo of people", arguments.picture)
+    else:
+        _packaged()
+    print(f"\nThe contact sheet is {ROOT / SHEET}; the collection is {ROOT / COLLECTION}.")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Index photos and search them.")
+    parser.add_argument("--media", help="a folder of your own instead of the packaged photos")
+    parser.add_argument("--query", help="words to search it for")
+    parser.add_argument("--picture", help="a picture to search it with")
+    return parser.parse_args()
+
+
+def _packaged() -> None:
+    _copy_photos(DEMO / "photos")
+    echolens("index", "demo/photos")
+    say("By words:")
+    echolens("search", "a cat", "-k", "3")
+    say("By a picture that is not in the collection (the motorcycle from another side):")
+    echolens("search", "--image", f"demo/{ASKED_WITH}", "-k", "3")
+    say("By a picture and words together:")
+    echolens("search", "stars", "--image", "demo/photos/moon.png", "-k", "3")
+    say("Captions found for a picture:")
+    echolens("search", "--image", "demo/photos/coffee.png", "--modality", "text", "-k", "3")
+    say("With a contact sheet of the hits:")
+    echolens("search", "looking into space", "-k", "12", "--sheet", SHEET)
+
+
+def _own(folder: str, words: str, picture: str | None) -> None:
+    echolens("index", folder)
+    say("By words:")
+    echolens("search", words, "-k", "5")
+    picture = picture or _first_hit(words)
+    if picture:
+        say("By a picture:")
+        echolens("search", "--image", picture, "-k", "5")
+        say("By a picture and words together:")
+        echolens("search", words, "--image", picture, "-k", "5")
+        say("Captions found for a picture (texts and captions of your own, if there are any):")
+        echolens("search", "--image", picture, "--modality", "text", "-k", "5")
+    say("With a contact sheet of the hits:")
+    echolens("search", words, "--modality", "image", "-k", "24", "--sheet", SHEET)
+
+
+def _copy_photos(folder: Path) -> None:
+    spec = find_spec("skimage")
+    if spec is None or spec.origin is None:
+        sys.exit("error: scikit-image, which brings the photos, is not installed: make demo")
+    packaged = Path(spec.origin).parent / "data"
+    folder.mkdir(exist_ok=True)
+    shutil.copy2(packaged / ASKED_WITH, DEMO / ASKED_WITH)
+    for name, caption in CAPTIONS.items():
+        shutil.copy2(packaged / name, folder / name)
+        sidecar = (folder / name).with_suffix(".txt")
+        if caption and not sidecar.exists():
+            sidecar.write_text(caption + "\n", encoding="utf-8")
+
+
+def _first_hit(words: str) -> str | None:
+    command = [*_program(), "search", words, *"--modality image -k 1 --format paths -q -0".split()]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    name = found.stdout.rstrip(b"\0")
+    return str(name, sys.getfilesystemencoding(), "surrogateescape") if name else None
+
+
+def say(text: str) -> None:
+    """A heading between two commands."""
+    print(f"\n{text}", flush=True)
+
+
+def echolens(*arguments: str) -> None:
+    """Show a command as one would type it, and run it; nothing found is no reason to stop."""
+    print(f"$ echolens -c {COLLECTION} {shlex.join(arguments)}", flush=True)
+    code = subprocess.run([*_program(), *arguments], cwd=ROOT, check=False).returncode
+    if code not in (0, 1, 3):
+        sys.exit(code)
+
+
+def _program() -> list[str]:
+    return [str(Path(sys.executable).with_name("echolens")), "-c", COLLECTION]
+
+
+if __name__ == "__main__":
+    main()
