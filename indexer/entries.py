@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,7 +30,7 @@ from .ledger import Row
 from .opening import Session
 from .schema import Given, Item, Outcome, Reading, Skipped
 from .tally import Tally
-from .triage import PASSING, Changed, signature
+from .triage import PASSING, Changed, is_as_it_was, signature
 from .write import Entry
 
 HASH_AHEAD = 32
@@ -205,12 +204,13 @@ class EntryMaker:
         return Entry(sighting, reading.drafts, row, left)
 
     def _outcome(self, uri: str, asset: str) -> Outcome:
-        """A duplicate is a file whose bytes another file has that is still there."""
+        """A duplicate is a file whose bytes another one has: met before it, or known and as it was."""
+        if any(takewhile(lambda other: other != uri, self._fresh.get(asset, []))):
+            return "duplicate"
         sightings = self._backends.documents.sightings([asset]).get(asset, [])
-        before = takewhile(lambda other: other != uri, self._fresh.get(asset, []))
-        others = {s.uri for s in sightings} | set(before)
-        alive = any(os.path.lexists(path_of(other)) for other in others - {uri})
-        return "duplicate" if alive else "indexed"
+        rows = self._ledger.rows([s.uri for s in sightings if s.uri != uri])
+        still = (row.asset == asset and is_as_it_was(row) for row in rows.values())
+        return "duplicate" if any(still) else "indexed"
 
     def _refuse(self, changed: Changed, error: BadInputError) -> None:
         skipped = Skipped(changed.item.uri, error.reason, str(error))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from retrieval.schema import Modality, SkipReason
+from retrieval.schema import Modality, SkipReason, path_of
 
 from .ledger import CHUNK, Ledger, Row
 from .schema import Excluded, Item, Skipped
@@ -111,3 +111,15 @@ def signature(item: Item) -> str:
     stat = item.stat
     beside = [[os.path.basename(s.path), s.size, s.mtime_ns] for s in item.sidecars]
     return json.dumps([stat.size, stat.mtime_ns, *beside])
+
+
+def is_as_it_was(row: Row) -> bool:
+    """Whether a file's own size and time are still those in its row."""
+    try:
+        status = os.stat(path_of(row.uri))
+    except OSError:
+        return False
+    return bool(row.signature) and json.loads(row.signature)[:2] == [
+        status.st_size,
+        status.st_mtime_ns,
+    ]

@@ -45,6 +45,7 @@ def open_session(path: Path, *, threads: int | None = None, unfold: bool = True)
     options.log_severity_level = 4
     options.intra_op_num_threads = threads or 0
     options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # cores are shared
     try:
         return onnxruntime.InferenceSession(
             str(path),

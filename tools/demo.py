@@ -1,7 +1,7 @@
 """The demonstration: index a folder of photos, then ask it in four ways, showing each command.
 
-Gets: scikit-image's packaged photos, or a folder of one's own. Gives: the commands' own output and a
-contact sheet. Touches: the folder `demo/` beside this one. Never: the network.
+Gets: scikit-image's packaged photos, or a folder of one's own. Gives: the commands' own output and
+a contact sheet. Touches: the folder `demo/` of the clone. Never: the network.
 """
 
 from __future__ import annotations
@@ -112,8 +112,10 @@ def _copy_photos(folder: Path) -> None:
 
 
 def _first_hit(words: str) -> str | None:
-    command = [*_program(), "search", words, *"--modality image -k 1 --format paths -q -0".split()]
-    found = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    options = ["--modality", "image", "-k", "1", "--format", "paths", "-0", "-q"]
+    found = subprocess.run(
+        [*_program(), "search", words, *options], cwd=ROOT, capture_output=True, check=False
+    )
     name = found.stdout.rstrip(b"\0")
     return str(name, sys.getfilesystemencoding(), "surrogateescape") if name else None
 

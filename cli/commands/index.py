@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .. import output
 from ..errors import ExitCode
-from ..options import Call, common
+from ..options import Call, Decorated, common
 from ..progress import ProgressLine, duration
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 STORES = ("encoder", "vectors", "documents", "assets")
 
 
-def _for_new(name: str, what: str) -> Any:
+def _for_new(name: str, what: str) -> Callable[[Decorated], Decorated]:
     return click.option(f"--{name}", metavar="URL", help=f"For a new collection: {what}.")
 
 
@@ -93,26 +94,32 @@ def _read_sources(paths: tuple[str, ...], nul: bool) -> Iterator[str]:
 @contextmanager
 def _collection(call: Call, new: dict[str, Any], *, dry_run: bool) -> Iterator[Collection]:
     """The collection of this run: an existing one, a new one, or a stand-in for a dry run."""
-    import tempfile
-
     from indexer import create
     from retrieval import open_collection
-    from retrieval.errors import CollectionNotFoundError
-    from retrieval.settings import load_settings
 
-    name = call.collection or load_settings().collection
-    try:
-        found = open_collection(name)
-    except CollectionNotFoundError:
-        _say_encoder(call, new["encoder"])
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            create(str(Path(folder, "dry")) if dry_run else name, **new) as made,
-        ):
-            yield made
+    if _exists(call.collection):
+        asked_for = any(new.values())  # `create` refuses what the collection isn't
+        opened = create(call.collection, **new) if asked_for else open_collection(call.collection)
+        with opened:
+            yield opened
         return
-    with create(name, **new) if any(new.values()) else found as opened:
-        yield opened
+    _say_encoder(call, new["encoder"])
+    with (
+        TemporaryDirectory() if dry_run else nullcontext() as folder,
+        create(Path(folder, "dry") if folder else call.collection, **new) as made,
+    ):
+        yield made
+
+
+def _exists(name: str | None) -> bool:
+    from retrieval import open_collection
+    from retrieval.errors import CollectionNotFoundError
+
+    try:
+        open_collection(name).close()
+    except CollectionNotFoundError:
+        return False
+    return True
 
 
 def _say_encoder(call: Call, named: str | None) -> None:

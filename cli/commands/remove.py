@@ -36,9 +36,6 @@ def command(call: Call, targets: tuple[str, ...], dry_run: bool) -> ExitCode:
         count = remove(list(targets), collection, dry_run=dry_run)
     files = "1 file" if count == 1 else f"{count} files"
     output.line(f"{'would remove' if dry_run else 'removed'} {files} from the collection")
-    if not count:
-        call.note("nothing of that name is in the collection")
-        return ExitCode.NO
     if not dry_run:
         call.note("your own files are untouched; `echolens index --restore PATH` takes them back")
     return ExitCode.DONE

@@ -73,8 +73,9 @@ def command(
         _show(results, form, b"\0" if nul else b"\n")
         if sheet is not None and results:
             _write_sheet(call, collection, results, sheet)
-    for remark in results.notes:
-        call.note(f"note: {remark}")
+    if results.degraded or call.verbose:
+        for remark in results.notes:
+            call.note(f"note: {remark}")
     if not results:
         call.note("nothing found")
         return ExitCode.NO

@@ -11,7 +11,6 @@ import click
 from .. import output
 from ..errors import ExitCode
 from ..options import Call, common
-from ..progress import ProgressLine
 
 
 @click.command("verify")
@@ -29,8 +28,8 @@ def command(call: Call, repair: bool) -> ExitCode:
     from indexer import verify
     from retrieval.schema import printable
 
-    with call.open() as collection, ProgressLine(quiet=call.quiet) as progress:
-        report = verify(collection, repair=repair, watch=progress)
+    with call.open() as collection:
+        report = verify(collection, repair=repair)
     for problem in report.problems:
         output.line(printable(problem))
     checked = ", ".join(f"{count:,} {what}" for what, count in report.checked.items())

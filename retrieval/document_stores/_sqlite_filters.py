@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..errors import FilterError
-from ..schema import And, Compare, Exists, FieldValue, Filter, Like, Not, Or
+from ..schema import And, Compare, Exists, FieldValue, Filter, Like, Not, Or, printable
 
 # Whether the leaf is asked of one sighting at a time (few documents are checked) or gives the
 # set of all its sightings, through the index on values (all documents are).
@@ -50,10 +50,11 @@ def admitted(where: Filter | None, direction: Direction) -> Condition:
     """The condition that a document ``d`` has a sighting that satisfies `where` whole.
 
     Raises:
-        FilterError: too many comparisons, too long a pattern, or booleans compared by order.
+        FilterError: too many comparisons, too long a pattern, booleans compared by order, or
+            text that isn't valid Unicode.
     """
     of_sighting = compile_filter(where, direction)
-    if direction == "of_each":
+    if direction == "of_each" or where is None:
         sql = f"EXISTS (SELECT 1 FROM sightings s WHERE s.asset = d.asset AND {of_sighting.sql})"
     else:
         sql = f"d.asset IN (SELECT s.asset FROM sightings s WHERE {of_sighting.sql})"
@@ -63,7 +64,7 @@ def admitted(where: Filter | None, direction: Direction) -> Condition:
 def compile_filter(where: Filter | None, direction: Direction) -> Condition:
     """The condition that a sighting ``s`` satisfies `where`; see `admitted`."""
     condition = Condition("1") if where is None else _compile(where, direction)
-    if condition.sql.count("SELECT v.") + condition.sql.count("SELECT 1") > MAX_COMPARISONS:
+    if condition.sql.count("FROM fields") > MAX_COMPARISONS:
         raise FilterError(
             f"The filter has more than {MAX_COMPARISONS} comparisons.",
             advice="Ask in several searches.",
@@ -95,7 +96,15 @@ def _leaf(
     direction: Direction, name: str, of_type: str, test: str, value: FieldValue | None
 ) -> Condition:
     sql = _LEAF[direction].format(_NUMBERS.format(of_type) + test)
-    return Condition(sql, (name,) if value is None else (name, bindable(value)))
+    parameters = (name,) if value is None else (name, bindable(value))
+    for text in parameters:
+        if isinstance(text, str) and not _is_unicode(text):
+            raise FilterError(f"`{printable(text)}` in the filter isn't valid Unicode.")
+    return Condition(sql, parameters)
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _joined(terms: list[Condition], operator: str, *, empty: str) -> Condition:

@@ -11,6 +11,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from ..schema import Document, FieldValue, Sighting, Span, field_type
@@ -37,12 +38,11 @@ def document_of(row: Sequence[Any]) -> Document:
 
 def sightings_of(rows: Iterable[Sequence[Any]]) -> Iterator[Sighting]:
     """The sightings of rows of the query `SIGHTINGS`; one sighting's rows follow each other."""
-    for (uri, asset, captions), its in groupby(rows, key=lambda row: row[:3]):
-        fields = {
-            name: bool(value) if type_ == "boolean" else value
-            for _, _, _, name, type_, value in its
-            if name is not None
-        }
+    for uri, its in groupby(rows, key=itemgetter(0)):
+        fields: dict[str, FieldValue] = {}
+        for _, asset, captions, name, type_, value in its:  # noqa: B007 (used after the loop)
+            if name is not None:
+                fields[name] = bool(value) if type_ == "boolean" else value
         yield Sighting(uri, asset.hex(), fields, tuple(json.loads(captions)))
 
 

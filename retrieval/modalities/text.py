@@ -1,8 +1,8 @@
-"""Texts: plain, Markdown, HTML and PDF become passages with their places.
+r"""Texts: plain, Markdown, HTML and PDF become passages with their places.
 
 Gets: a file's bytes; its name is not looked at, since an asset is its bytes. Gives: passages, each
-with its span in code points of the extracted text; title and length. Touches: pypdfium2, Beautiful
-Soup. Never: a store, a path, the network (nothing that a page refers to is fetched).
+with its span in code points of the extracted text; title and length. Touches: pypdfium2.
+Never: a store, a path, the network (nothing that a page refers to is fetched).
 
 The extracted text, which spans count in: of plain text and Markdown the text itself with ``\\n``
 line ends and no byte order mark; of HTML the title and then the blocks, blank lines between; of a
@@ -15,8 +15,10 @@ import hashlib
 import io
 import re
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from html.parser import HTMLParser
 from typing import TYPE_CHECKING, BinaryIO
 
 from retrieval.encodings import ENCODINGS_VERSION, decode_text
@@ -48,8 +50,9 @@ _BLOCKS = frozenset(
     "address article aside blockquote body caption dd details div dl dt fieldset figcaption figure "
     "footer form h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre section summary table tr ul".split()
 )
-# Marks for breaks, until white space is collapsed. Neither can stand in a decoded page.
+# Marks for breaks until white space is collapsed; taken out of the page before.
 _BLOCK_BREAK, _LINE_BREAK = "\x00", "\x01"
+_UNPRINTED = re.compile(f"[{_BLOCK_BREAK}{_LINE_BREAK}]")
 
 _FRONT_MATTER_TITLE = re.compile(r"\A---\n(?:.*\n)*?title:[ \t]*(.+)\n(?:.*\n)*?(?:---|\.\.\.)\n")
 _HEADING = re.compile(r"(?m)^#{1,6}[ \t]+(.+?)[ \t#]*$")
@@ -104,7 +107,7 @@ class TextReader:
             passage = text[start:end]
             yield Draft("passage", (passage,), Span(float(start), float(end)), passage)
 
-    def query_input(self, data: bytes, wants: Wants) -> str:
+    def query_input(self, data: bytes, wants: Wants) -> str:  # noqa: ARG002
         """The text of a query, whole: the encoder cuts what it can't read."""
         return self._extract(io.BytesIO(data)).text.strip()
 
@@ -156,28 +159,57 @@ def _is_html(text: str) -> bool:
 
 
 def _of_html(page: str) -> _Extract:
-    from bs4 import BeautifulSoup
-
-    page = _XML_HEADER.sub("", page.replace(_LINE_BREAK, ""), count=1)
-    soup = BeautifulSoup(page, "html.parser")
-    title = " ".join(soup.title.get_text().split()) if soup.title else ""
-    for tag in soup(_UNSEEN):
-        tag.decompose()
-    for tag in soup("pre"):
-        for string in tag.find_all(string=True):
-            string.replace_with(string.replace("\n", _LINE_BREAK))
-    for tag in soup("br"):
-        tag.replace_with(_LINE_BREAK)
-    for tag in soup(["td", "th"]):
-        tag.insert_after(" ")
-    for tag in soup(_BLOCKS):
-        tag.insert_before(_BLOCK_BREAK)
-        tag.insert_after(_BLOCK_BREAK)
-    body = re.sub(r"\s+", " ", soup.get_text())
+    parser = _PageText()
+    parser.feed(_UNPRINTED.sub(" ", page))
+    parser.close()
+    title = " ".join("".join(parser.title).split())
+    body = re.sub(r"\s+", " ", "".join(parser.body))
     body = re.sub(f" ?{_LINE_BREAK} ?", "\n", body)
     body = re.sub(rf"\s*{_BLOCK_BREAK}[\s{_BLOCK_BREAK}]*", "\n\n", body).strip()
     repeats = body == title or body.startswith(f"{title}\n")
     return _Extract(body if repeats else f"{title}\n\n{body}".strip(), "html", title)
+
+
+class _PageText(HTMLParser):
+    """Collects what a reader of the page would see, with marks where blocks and lines end.
+
+    The standard library's parser, since it streams: a tree of 100,000 siblings is slow to edit.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.title: list[str] = []
+        self.body: list[str] = []
+        self._inside: Counter[str] = Counter()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
+        if tag in _UNSEEN or tag in ("title", "pre"):
+            self._inside[tag] += 1
+        self._break(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
+        self._break(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._inside[tag]:
+            self._inside[tag] -= 1
+        self._break(tag)
+
+    def handle_data(self, data: str) -> None:
+        if any(self._inside[tag] for tag in _UNSEEN):
+            return
+        if self._inside["title"]:
+            self.title.append(data)
+        else:
+            self.body.append(data.replace("\n", _LINE_BREAK) if self._inside["pre"] else data)
+
+    def _break(self, tag: str) -> None:
+        if tag in _BLOCKS:
+            self.body.append(_BLOCK_BREAK)
+        elif tag == "br":
+            self.body.append(_LINE_BREAK)
+        elif tag in ("td", "th"):
+            self.body.append(" ")
 
 
 def _of_pdf(data: bytes) -> _Extract:

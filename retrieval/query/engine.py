@@ -19,7 +19,7 @@ from retrieval.schema import Compare, Filter, Modality
 from .backends import Backends
 from .encode import Missing, encode
 from .filters import Gate
-from .fusion import Fused, LegGroups, best_first, fuse, promising, settled, surpassed
+from .fusion import Fused, LegGroups, Scored, explain, fuse, in_order, promising, settled, surpassed
 from .legs import Leg, complete, first_depth, listen, open_legs
 from .parse import Query
 from .present import Results, present
@@ -83,7 +83,7 @@ def _rank(legs: Sequence[Leg], gate: Gate, k: int) -> tuple[list[Fused], list[Mi
     """Legs, group and fuse, deeper and deeper until the first k are those of ranking everything."""
     said: dict[Leg, LegGroups] = {}
     silent: list[Missing] = []
-    depths = {leg: first_depth(leg, k) for leg in legs}
+    depths = dict.fromkeys(legs, first_depth(k))
     due = list(legs)
     while True:
         for leg in due:
@@ -94,22 +94,28 @@ def _rank(legs: Sequence[Leg], gate: Gate, k: int) -> tuple[list[Fused], list[Mi
                 silent.append(Missing(leg.name, error))
         fused = _fuse_promising(said, gate, k)
         if settled(fused, list(said.values()), k):
-            return fused[:k], silent
+            return _explain(said, gate, fused[:k]), silent
         due = _unfinished(said)
         depths.update((leg, depths[leg] * GROWTH) for leg in due)
 
 
-def _fuse_promising(said: Mapping[Leg, LegGroups], gate: Gate, k: int) -> list[Fused]:
+def _fuse_promising(said: Mapping[Leg, LegGroups], gate: Gate, k: int) -> list[Scored]:
     """Fuse the groups found so far, from the most promising on, until no other can matter."""
     order = promising(list(said.values()))
-    fused: list[Fused] = []
+    fused: list[Scored] = []
     start, size = 0, max(64, 4 * k)
     while start < len(order) and not surpassed(fused, k, order[start][0]):
         keys = [key for _, key in order[start : start + size]]
         legs = [complete(leg, groups, gate, keys) for leg, groups in said.items()]
-        fused = sorted([*fused, *fuse(legs, keys)], key=best_first)
+        fused = in_order([*fused, *fuse(legs, keys)])
         start, size = start + size, 2 * size
     return fused
+
+
+def _explain(said: Mapping[Leg, LegGroups], gate: Gate, fused: Sequence[Scored]) -> list[Fused]:
+    keys = [key for _, key in fused]
+    legs = [complete(leg, groups, gate, keys) for leg, groups in said.items()]
+    return [explain(legs, group) for group in fused]
 
 
 def _unfinished(said: Mapping[Leg, LegGroups]) -> list[Leg]:

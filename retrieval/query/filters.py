@@ -3,16 +3,15 @@
 Gets: a filter, a document store. Gives: a `Gate`. Touches: read methods of the stores. Never:
 parses a ``where`` (see `where`).
 
-When few documents are admitted, legs score exactly these; else a store that filters gets the
-filter; else it is searched, what comes back is checked against the document store, and the search
-goes deeper until k are found or the end is reached. What comes back is always checked: a vector
-without a document is invisible.
+A store that filters gets the filter. Another is searched, and what comes back is checked against
+the document store; when hardly any of it passes and few documents are admitted at all, exactly
+these are scored, else the search goes deeper until k are found or the end is reached. What comes
+back is always checked: a vector without a document is invisible.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from functools import cached_property
 from typing import Literal
 
 from retrieval.protocols import DocumentStore, VectorStore
@@ -26,7 +25,8 @@ from retrieval.schema import (
     TooMany,
 )
 
-FEW = 4_096  # scoring so many documents exactly costs less than searching past the others
+FEW = 8_192  # scoring so many documents exactly costs less than searching past the others
+SPARSE = 4  # where fewer than 1 in 4 pass, it is worth asking how many there are at all
 
 
 class Gate:
@@ -56,22 +56,30 @@ class Gate:
         self.where = where
         self._store = documents
         self.group_by = group_by
+        self._admitted: Sequence[str] | TooMany | None = None  # None: not asked yet
         self._modality = modality
         self._left_out = frozenset(left_out)
         self._seen: dict[str, Document | None] = {}
         self._members: dict[str, list[Document]] = {}
 
-    @cached_property
-    def admitted(self) -> Sequence[str] | None:
-        """Every document that the filter admits, where it admits few."""
-        found = TooMany(0) if self.where is None else self._store.select(self.where, FEW)
-        return None if isinstance(found, TooMany) else found
-
     def search(self, store: VectorStore, vector: FloatArray, depth: int) -> Ranking:
-        """The `depth` best documents for a (dim,) vector, the filter applied as suits the store."""
-        if self.admitted is not None:
-            return store.search(vector[None], depth, within=self.admitted)[0]
-        return store.search(vector[None], depth, where=self.where if store.filters else None)[0]
+        """The `depth` best documents for a (dim,) vector, the filter applied as suits the store.
+
+        Some of them may be invisible still: `groups` tells.
+        """
+        if not isinstance(self._admitted, Sequence):
+            where = self.where if store.filters else None
+            ranking = store.search(vector[None], depth, where=where)[0]
+            if self._lets_through(ranking.ids):
+                return ranking
+            # Asked late and once: that a filter admits most is seen without counting them.
+            self._admitted = self._admitted or self._store.select(self.where, FEW)
+            if isinstance(self._admitted, TooMany):
+                return ranking
+        return store.search(vector[None], depth, within=self._admitted)[0]
+
+    def _lets_through(self, ids: Sequence[str]) -> bool:
+        return self.where is None or len(self.groups(ids)) * SPARSE >= len(ids)
 
     def groups(self, ids: Sequence[str]) -> dict[str, str]:
         """The group key of those of the documents that may be seen."""
@@ -97,11 +105,8 @@ class Gate:
         return document
 
     def _look_up(self, ids: Sequence[str]) -> None:
-        if self.admitted is None:
-            passed = self._store.matches(ids, self.where)
-        else:
-            passed = set(ids).intersection(self.admitted)
         self._seen.update(dict.fromkeys(ids))
+        passed = self._store.matches(ids, self.where)
         for id_, document in self._store.get(sorted(passed)).items():
             right_kind = self._modality in (None, CHANNEL_OF_KIND[document.kind])
             if right_kind and self._group(document) not in self._left_out:

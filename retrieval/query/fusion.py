@@ -115,7 +115,10 @@ class Fused:
     legs: tuple[LegScore, ...]
 
 
-def fuse(legs: Sequence[LegGroups], keys: Iterable[str]) -> list[Fused]:
+Scored = tuple[float, str]  # (fused score, group key)
+
+
+def fuse(legs: Sequence[LegGroups], keys: Iterable[str]) -> list[Scored]:
     """Rank groups by the sum over the legs, ties by group key.
 
     Args:
@@ -124,21 +127,31 @@ def fuse(legs: Sequence[LegGroups], keys: Iterable[str]) -> list[Fused]:
     """
     fused = []
     for key in keys:
-        scores = [score for leg in legs if (score := _judge(leg, key)) is not None]
-        # Summed in the order of the legs: a float's sum depends on it.
-        total = sum(score.contribution for score in scores)
-        telling = sorted(scores, key=lambda score: (-score.contribution, score.name))
-        fused.append(Fused(key, total, tuple(telling)))
-    return sorted(fused, key=best_first)
+        score = 0.0  # summed in the order of the legs: a float's sum depends on it
+        for leg in legs:
+            best = leg.groups.get(key) or leg.beyond.get(key)
+            if best is not None:
+                score += leg.weight * _worth(leg, best.score, best.rank)
+        fused.append((score, key))
+    return in_order(fused)
 
 
-def best_first(group: Fused) -> tuple[float, str]:
-    """The order of an answer."""
-    return -group.score, group.key
+def in_order(groups: Iterable[Scored]) -> list[Scored]:
+    """Best first, ties by group key."""
+    return sorted(groups, key=lambda group: (-group[0], group[1]))
 
 
-def promising(legs: Sequence[LegGroups]) -> list[tuple[float, str]]:
-    """(the most that it can have, key) of every group that a leg has found, best first.
+def explain(legs: Sequence[LegGroups], group: Scored) -> Fused:
+    """A fused group with what each leg said of it."""
+    score, key = group
+    scores = (_leg_score(leg, key) for leg in legs)
+    said = [one for one in scores if one is not None]
+    telling = sorted(said, key=lambda one: (-one.contribution, one.name))
+    return Fused(key, score, tuple(telling))
+
+
+def promising(legs: Sequence[LegGroups]) -> list[Scored]:
+    """Every group that a leg has found, with the most that it can have, best first.
 
     In a leg that hasn't come to it yet, a group has at most the floor, or it is absent and gets 0.
     """
@@ -148,15 +161,15 @@ def promising(legs: Sequence[LegGroups]) -> list[tuple[float, str]]:
         for key, best in leg.groups.items():
             gained = leg.weight * _worth(leg, best.score, best.rank) - ceiling
             most[key] = most.get(key, sum(ceilings)) + gained
-    return sorted(((score, key) for key, score in most.items()), key=lambda one: (-one[0], one[1]))
+    return in_order((score, key) for key, score in most.items())
 
 
-def surpassed(fused: Sequence[Fused], k: int, most: float) -> bool:
+def surpassed(fused: Sequence[Scored], k: int, most: float) -> bool:
     """Whether the first k of `fused` are out of reach for a group that has `most` at most."""
-    return len(fused) >= k and fused[k - 1].score > most + _ROUNDING
+    return len(fused) >= k and fused[k - 1][0] > most + _ROUNDING
 
 
-def settled(fused: Sequence[Fused], legs: Sequence[LegGroups], k: int) -> bool:
+def settled(fused: Sequence[Scored], legs: Sequence[LegGroups], k: int) -> bool:
     """Whether searching deeper can't change the first k of `fused`."""
     if all(leg.floor is None for leg in legs):
         return True
@@ -180,7 +193,7 @@ def _at_floor(leg: LegGroups) -> float:
     return leg.weight * _worth(leg, leg.floor, len(leg.groups) + 1)
 
 
-def _judge(leg: LegGroups, key: str) -> LegScore | None:
+def _leg_score(leg: LegGroups, key: str) -> LegScore | None:
     found = leg.groups.get(key)
     best = found or leg.beyond.get(key)
     if best is None:

@@ -161,9 +161,9 @@ def _words_legs(
     return [WordsLeg(words, weight, gate.where, backends.documents)]
 
 
-def first_depth(leg: Leg, k: int) -> int:
-    """How deep a leg is searched at first: most often deep enough."""
-    return max(256 if leg.background is not None else RECIPROCAL_DEPTH + 24, 4 * k)
+def first_depth(k: int) -> int:
+    """How deep legs are searched at first: most often deep enough, also for those by rank."""
+    return max(RECIPROCAL_DEPTH + 24, 4 * k)
 
 
 def listen(leg: Leg, gate: Gate, depth: int) -> LegGroups:

@@ -33,8 +33,8 @@ class RowFiles:
     def append(self, at: int, ids: ByteArray, vectors: FloatArray) -> None:
         """Write (n, 16) ids and (n, dim) vectors from row `at` on, over any torn tail. Durable."""
         rows = np.ascontiguousarray(vectors, dtype=ROW_TYPE)
-        _append(self.rows_path, at * self._row_bytes, rows.data.cast("B"))
-        _append(self.ids_path, at * ID_BYTES, np.ascontiguousarray(ids).data.cast("B"))
+        _append(self.rows_path, at * self._row_bytes, rows.reshape(-1).view(np.uint8).data)
+        _append(self.ids_path, at * ID_BYTES, np.ascontiguousarray(ids).reshape(-1).data)
 
     def wipe(self, rows: Iterable[int]) -> None:
         """Zero the vectors and the ids of rows. Durable."""

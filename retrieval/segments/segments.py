@@ -60,6 +60,7 @@ class Segments:
         self._dim = dim
         self._catalogue = Catalogue(folder / "catalogue.sqlite", dim=dim, read_only=read_only)
         self._last: Snapshot | None = None
+        self.is_open = True
         if not read_only:
             self._recover()
 
@@ -98,6 +99,8 @@ class Segments:
                 for place, key in enumerate(keys)
                 if key not in known or not np.array_equal(stored[known[key]], vectors[place])
             ]
+            if not new:
+                return
             ids, vectors = ids[new], vectors[new].astype("<f4")
             self._files(state.generation).append(state.rows, ids, vectors)
             self._catalogue.put(
@@ -155,7 +158,8 @@ class Segments:
             yield Problem(self.folder.name, str(error))
 
     def close(self) -> None:
-        """Close the catalogue; mapped snapshots stay readable."""
+        """Close the catalogue; mapped snapshots stay readable. Closing twice is no error."""
+        self.is_open = False
         self._catalogue.close()
 
     def _files(self, generation: int) -> RowFiles:

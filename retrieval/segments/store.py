@@ -13,6 +13,7 @@ import numpy as np
 
 from ..protocols import Place, Problem
 from ..schema import Channel, Filter, FloatArray, Ranking
+from .catalogue import ID_BYTES
 from .files import ByteArray
 from .ranking import RowArray, candidates, hexadecimal, rank, rounding, sweep, threshold
 from .segments import Segments, Snapshot, is_id
@@ -104,11 +105,15 @@ class SegmentStore:
         self.segments.compact()
 
     def close(self) -> None:
-        """Close the files."""
+        """Close the files; closing twice is no error."""
         self.segments.close()
 
     def nominate(self, snapshot: Snapshot, queries: FloatArray, k: int) -> list[RowArray]:
-        """For each query the rows that may be among its k best, by a product with every row."""
+        """For each query the rows that may be among its k best, none of them missing."""
+        return self.exhaustive(snapshot, queries, k)
+
+    def exhaustive(self, snapshot: Snapshot, queries: FloatArray, k: int) -> list[RowArray]:
+        """What `nominate` promises, by a product with every row."""
         scores = sweep(snapshot.rows, queries)
         scores[:, ~snapshot.alive] = -np.inf
         error = rounding(self.dim)
@@ -138,7 +143,7 @@ def _checked_ids(ids: Sequence[str]) -> ByteArray:
         raise ValueError(f"id {wrong!r} isn't 32 lower-case hex characters")
     if len(set(ids)) != len(ids):
         raise ValueError("an id comes twice")
-    return np.frombuffer(bytes.fromhex("".join(ids)), np.uint8).reshape(len(ids), -1)
+    return np.frombuffer(bytes.fromhex("".join(ids)), np.uint8).reshape(len(ids), ID_BYTES)
 
 
 def _checked_unit(vectors: FloatArray, noun: str) -> FloatArray:

@@ -97,18 +97,18 @@ class FaissStore(SegmentStore):
 
     def close(self) -> None:
         """Save the index, where it was opened for writing, and close the files."""
-        if not self.read_only:
+        if self.segments.is_open and not self.read_only:
             self._save()
         super().close()
 
     def nominate(self, snapshot: Snapshot, queries: FloatArray, k: int) -> list[RowArray]:
         """For each query the rows that may be among its k best, none of them missing."""
         if len(queries) > _FEW or 4 * k > len(snapshot.rows):
-            return super().nominate(snapshot, queries, k)
+            return self.exhaustive(snapshot, queries, k)
         with self._lock:
             index = self._fitting(snapshot)
         if index is None:
-            return super().nominate(snapshot, queries, k)
+            return self.exhaustive(snapshot, queries, k)
         return [self._deepen(snapshot, index, query, k) for query in queries]
 
     def _deepen(self, snapshot: Snapshot, index: _Index, query: FloatArray, k: int) -> RowArray:
@@ -124,7 +124,7 @@ class FaissStore(SegmentStore):
             if listed[0, -1] < least:
                 return np.sort(rows[candidates(scores, least)])
             depth *= 4
-        return super().nominate(snapshot, query[None], k)[0]
+        return self.exhaustive(snapshot, query[None], k)[0]
 
     def _fitting(self, snapshot: Snapshot) -> _Index | None:
         """The index for a snapshot: the one at hand, the saved one, or a new one."""
@@ -156,7 +156,9 @@ class FaissStore(SegmentStore):
         generation = snapshot.state.generation
         path, label = self._path(generation), self._label(generation)
         try:
-            if label is None or _summary(path) != (label.bytes, label.checksum):
+            if label is None or path.stat().st_size != label.bytes:
+                return None
+            if _checksum(path) != label.checksum:
                 return None
             flat = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
         except (OSError, RuntimeError):  # gone just now, or FAISS can't read its own format
@@ -173,7 +175,7 @@ class FaissStore(SegmentStore):
             return
         path = self._path(generation)
         _replace(path, faiss.serialize_index(self._built(snapshot).flat).data)
-        label = _Label(_FORMAT, rows, snapshot.state.dead, *_summary(path))
+        label = _Label(_FORMAT, rows, snapshot.state.dead, path.stat().st_size, _checksum(path))
         _replace(path.with_suffix(".json"), json.dumps(asdict(label)).encode("ascii"))
 
     def _remove_stale(self) -> None:
@@ -206,15 +208,15 @@ def _error(dim: int) -> float:
     return 1.01 * (2.0**-10 + math.sqrt(dim) * 2.0**-24) + 2 * rounding(dim)
 
 
-def _summary(path: Path) -> tuple[int, int]:
-    """(size, checksum) of a file; several times quicker than a CRC of all its bytes.
+def _checksum(path: Path) -> int:
+    """CRC-32 of the sums of a file's pages, taken as 64-bit words, and of the bytes that remain.
 
-    The checksum is the CRC-32 of the sums of its pages, taken as 64-bit words, and of the rest.
+    Several times quicker than a CRC of all its bytes.
     """
     data = np.memmap(path, np.uint8, "r").view(np.ndarray)
     whole = data.size // (8 * _PAGE) * (8 * _PAGE)
     sums = data[:whole].view("<u8").reshape(-1, _PAGE).sum(axis=1)
-    return data.size, zlib.crc32(data[whole:].tobytes(), zlib.crc32(sums.tobytes()))
+    return zlib.crc32(data[whole:].tobytes(), zlib.crc32(sums.tobytes()))
 
 
 def _replace(path: Path, data: bytes | memoryview) -> None:

@@ -1,7 +1,8 @@
 """What every encoder of the registry keeps; a scheme without a test URL fails.
 
-The laws are those of `retrieval.protocols.Encoder`: shapes, unit norm, order, a batch that gives what
-its inputs give one by one, odd inputs, an identity that stays. A new encoder adds a line to `URLS`.
+The laws are those of `retrieval.protocols.Encoder`: shapes, unit norm, order, a batch that gives
+what its inputs give one by one, odd inputs, an identity that stays. A new encoder adds a line to
+`URLS`.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ from retrieval.protocols import Encoder
 from retrieval.schema import FloatArray, Modality
 from tests.encoders import plugin_path, random_checkpoint
 
+SMALL = "ViT-S-32-alt"
 URLS: dict[str, Callable[[Path], str]] = {
     "hash": lambda folder: "hash:",
-    "open_clip": lambda folder: f"open_clip:ViT-S-32-alt/{random_checkpoint('ViT-S-32-alt', folder)}",
+    "open_clip": lambda folder: f"open_clip:{SMALL}/{random_checkpoint(SMALL, folder)}",
     "starter": lambda folder: "starter:",
 }
+SLOW = {"open_clip"}
 
 ODD_TEXTS = [
     "",
@@ -55,7 +58,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         checkpoint.unlink()
 
 
-@pytest.fixture(scope="module", params=sorted(URLS))
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(scheme, marks=pytest.mark.slow if scheme in SLOW else ())
+        for scheme in sorted(URLS)
+    ],
+)
 def url(request: pytest.FixtureRequest, folder: Path) -> str:
     return URLS[request.param](folder)
 

@@ -79,7 +79,9 @@ def vectors_of(n: int, seed: int = 0) -> FloatArray:
 
 def naive(held: dict[str, FloatArray], query: FloatArray, k: int) -> Ranking:
     """What a search must answer: everything scored in float64, sorted by score and id."""
-    scored = [(np.float32(v.astype(np.float64) @ query.astype(np.float64)), i) for i, v in held.items()]
+    scored = [
+        (np.float32(v.astype(np.float64) @ query.astype(np.float64)), i) for i, v in held.items()
+    ]
     best = sorted(scored, key=lambda pair: (-pair[0], pair[1]))[:k]
     return Ranking(tuple(i for _, i in best), np.array([s for s, _ in best], np.float32))
 
@@ -94,7 +96,10 @@ def agrees(answer: Ranking, held: dict[str, FloatArray], query: FloatArray, k: i
     return (
         len(answer) == len(expected)
         and np.allclose(answer.scores, expected.scores, rtol=0, atol=2e-7)
-        and all(abs(float(held[i] @ query) - s) < 1e-6 for i, s in zip(answer.ids, answer.scores, strict=True))
+        and all(
+            abs(float(held[i] @ query) - s) < 1e-6
+            for i, s in zip(answer.ids, answer.scores, strict=True)
+        )
         and list(zip(-answer.scores, answer.ids, strict=True))
         == sorted(zip(-answer.scores, answer.ids, strict=True))
     )
@@ -181,7 +186,9 @@ def test_reopening(opened: Opener) -> None:
     store.close()
     for read_only in (True, False, True):
         again = opened(read_only=read_only)
-        assert all(same(a, b) for a, b in zip(again.search(vectors_of(3, 9), 5), before, strict=True))
+        assert all(
+            same(a, b) for a, b in zip(again.search(vectors_of(3, 9), 5), before, strict=True)
+        )
         assert list(again.check()) == []
         again.close()
 
@@ -470,7 +477,9 @@ def writer(
         tests=str(Path(__file__).parent), scheme=scheme, folder=str(folder),
         first=first, last=last, deletes=deletes,
     )  # fmt: skip
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             yield process
         finally:

@@ -1,0 +1,61 @@
+"""Collections for tests, and what one holds as plain values that can be compared."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from indexer.ledger import Ledger, Row
+from retrieval.collection import Collection, open_collection
+from retrieval.schema import FloatArray, Sighting
+from retrieval.settings import Settings
+
+
+def settings(home: Path) -> Settings:
+    """Settings that keep everything below `home`, with one decoding process."""
+    return Settings(home=home, encoder="hash:", workers=1)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Everything that a collection holds.
+
+    Attributes:
+        documents: (asset, kind, channel, text) by id.
+        vectors: (dim,) float32 by channel key and id.
+    """
+
+    documents: dict[str, tuple[str, str, str, str | None]]
+    sightings: list[Sighting]
+    vectors: dict[str, dict[str, FloatArray]]
+    rows: list[Row]
+    rechecks: list[str]
+
+
+def contents(collection: Collection) -> Contents:
+    """Read all of a collection, without its caches."""
+    with open_collection(collection.directory, settings=collection.settings) as fresh:
+        backends = fresh.backends
+        documents = {
+            d.id: (d.asset, d.kind, d.channel, d.text) for d in backends.documents.scan()
+        }
+        sightings = list(backends.documents.scan_sightings())
+        vectors = {key: store.get(list(store.scan())) for key, store in backends.vectors.items()}
+    with closing(Ledger(collection.directory, read_only=True)) as ledger:
+        return Contents(documents, sightings, vectors, list(ledger.scan()), ledger.rechecks())
+
+
+def assert_same(actual: Contents, expected: Contents) -> None:
+    """Ids, texts, sightings and rows equal; vectors within cosine 0.99999."""
+    assert actual.documents == expected.documents
+    assert actual.sightings == expected.sightings
+    assert actual.rows == expected.rows
+    assert actual.rechecks == expected.rechecks == []
+    assert actual.vectors.keys() == expected.vectors.keys()
+    for key, wanted in expected.vectors.items():
+        assert actual.vectors[key].keys() == wanted.keys()
+        for name, vector in wanted.items():
+            assert float(np.dot(actual.vectors[key][name], vector)) > 0.99999

@@ -1,0 +1,340 @@
+"""`open_clip:` gives what open_clip called by hand gives, and refuses everything else clearly.
+
+The weights are random and made here: what is compared is the way to the vectors, not their worth.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import numpy as np
+import open_clip
+import pytest
+import torch
+from PIL import Image
+
+from retrieval.encoders.open_clip import OpenClipEncoder
+from retrieval.encoders.open_clip.weights import Weights, model_config, split_location
+from retrieval.errors import EcholensError, UsageError, WeightsMissingError
+from retrieval.probes import check_vectors, probe_inputs
+from retrieval.schema import FloatArray
+from tests.encoders import random_checkpoint
+
+pytestmark = pytest.mark.slow
+
+TEXTS = [*probe_inputs("text"), "", "🙂 &amp; more", "seven words " * 40]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    path = random_checkpoint("ViT-B-32", tmp_path_factory.mktemp("open_clip"))
+    yield path
+    path.unlink()
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    path = random_checkpoint("ViT-S-32-alt", tmp_path_factory.mktemp("open_clip"))
+    yield path
+    path.unlink()
+
+
+@pytest.fixture(scope="module")
+def encoder(checkpoint: Path) -> OpenClipEncoder:
+    return OpenClipEncoder(f"ViT-B-32/{checkpoint}")
+
+
+@pytest.fixture
+def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of the hub, in place of the user's."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+def by_hand(model_name: str, pretrained: Path, **options: Any) -> tuple[FloatArray, FloatArray]:
+    """Pictures' and texts' vectors as open_clip's own README computes them."""
+    model, _, transform = open_clip.create_model_and_transforms(
+        model_name, pretrained=str(pretrained), **options
+    )
+    tokenizer = open_clip.get_tokenizer(model_name)
+    model.eval()
+    with torch.no_grad():
+        pictures = torch.stack([transform(Image.fromarray(p)) for p in probe_inputs("image")])
+        images = model.encode_image(pictures)
+        texts = model.encode_text(tokenizer(TEXTS))
+    return tuple((x / x.norm(dim=-1, keepdim=True)).numpy() for x in (images, texts))
+
+
+def both(encoder: OpenClipEncoder) -> tuple[FloatArray, FloatArray]:
+    return (
+        encoder.encode("image", probe_inputs("image"), role="document"),
+        encoder.encode("text", TEXTS, role="query"),
+    )
+
+
+def assert_same(found: tuple[FloatArray, ...], expected: tuple[FloatArray, ...]) -> None:
+    for vectors, others in zip(found, expected, strict=True):
+        check_vectors(others, vectors, where="open_clip:", tolerance=0.9999)
+
+
+# The vectors.
+
+
+def test_vectors_are_those_of_open_clip_called_by_hand(
+    encoder: OpenClipEncoder, checkpoint: Path
+) -> None:
+    assert_same(both(encoder), by_hand("ViT-B-32", checkpoint))
+
+
+def test_n_at_once_are_n_one_by_one(encoder: OpenClipEncoder) -> None:
+    pictures, texts = both(encoder)
+    one = [encoder.encode("image", [p], role="document") for p in probe_inputs("image")]
+    check_vectors(np.concatenate(one), pictures, where="open_clip:", tolerance=0.99999)
+    one = [encoder.encode("text", [text], role="document") for text in TEXTS]
+    check_vectors(np.concatenate(one), texts, where="open_clip:", tolerance=0.99999)
+
+
+def test_a_long_text_is_cut_as_open_clip_cuts_it_and_counted(small: Path) -> None:
+    encoder = OpenClipEncoder(f"ViT-S-32-alt/{small}")
+    long = "a dog and " * 30
+    fits, cut = "word " * 75, "word " * 76  # 77 tokens, two of which mark start and end
+    encoder.encode("text", ["short", fits], role="document")
+    assert encoder.texts_cut == 0
+    encoder.encode("text", ["short", cut, long, "x" * 50_000], role="document")
+    assert encoder.texts_cut == 3
+    vectors = encoder.encode("text", [long, long + "and a cat"], role="document")
+    np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-6)
+
+
+def test_a_strip_of_a_picture_costs_no_memory_and_shows_its_middle(small: Path) -> None:
+    encoder = OpenClipEncoder(f"ViT-S-32-alt/{small}")
+    middle = probe_inputs("image")[0][:60, :60]
+    strip = np.zeros((60, 300_000, 3), np.uint8)  # 224 x 1,120,000 when resized whole
+    strip[:, 149_970:150_030] = middle
+    vectors = encoder.encode("image", [middle, strip, strip.transpose(1, 0, 2)], role="document")
+    assert vectors[0] @ vectors[1] > 0.999
+
+
+# Its identity.
+
+
+def test_space_and_wants_are_those_of_the_model(encoder: OpenClipEncoder) -> None:
+    assert encoder.space.dim == 512
+    assert encoder.wants.pixels == 224
+    assert encoder.wants.text_tokens == 77
+
+
+def test_every_model_of_open_clip_is_known_by_its_file() -> None:
+    for model in open_clip.list_models():
+        encoder = OpenClipEncoder(f"{model}/some-tag")
+        assert encoder.space.dim == open_clip.get_model_config(model)["embed_dim"]
+        assert encoder.wants.pixels
+        assert encoder.wants.text_tokens
+
+
+def test_every_tag_is_a_tag_and_names_a_space_of_its_own() -> None:
+    known = open_clip.list_pretrained()
+    assert all(split_location(f"{model}/{tag}") == (model, tag) for model, tag in known)
+    keys = {OpenClipEncoder(f"{m}/{t}").space.key for m, t in known if m in open_clip.list_models()}
+    assert len(keys) == len([m for m, _ in known if m in open_clip.list_models()])
+
+
+def test_the_fingerprint_is_of_the_weights_not_of_the_file(small: Path, tmp_path: Path) -> None:
+    state = torch.load(small, weights_only=True)
+    copy, other = tmp_path / "copy.bin", tmp_path / "other.pt"
+    torch.save({"state_dict": dict(reversed(state.items())), "epoch": 3}, copy)
+    torch.save({**state, "ln_final.bias": state["ln_final.bias"] + 1e-3}, other)
+    first, same, changed = (
+        OpenClipEncoder(f"ViT-S-32-alt/{path}") for path in (small, copy, other)
+    )
+    assert first.fingerprint == same.fingerprint
+    assert first.fingerprint != changed.fingerprint
+    assert len({e.space.key for e in (first, same, changed)}) == 3
+    shutil.copyfile(small, copy)
+    assert OpenClipEncoder(f"ViT-S-32-alt/{copy}").space == first.space
+
+
+def test_the_fingerprint_is_of_the_preprocessing_too(small: Path, tmp_path: Path) -> None:
+    beside = tmp_path / small.name
+    shutil.copyfile(small, beside)
+    (tmp_path / "open_clip_config.json").write_text(
+        '{"model_cfg": {}, "preprocess_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}}'
+    )
+    plain, other = (OpenClipEncoder(f"ViT-S-32-alt/{path}") for path in (small, beside))
+    assert plain.fingerprint != other.fingerprint
+    half = {"image_mean": (0.5, 0.5, 0.5), "image_std": (0.5, 0.5, 0.5)}
+    assert_same(both(other), by_hand("ViT-S-32-alt", beside, **half))
+
+
+# Its weights.
+
+
+def test_a_tag_in_the_hubs_cache_needs_no_connection(
+    checkpoint: Path, hub_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository, name = open_clip.get_pretrained_cfg("ViT-B-32", "openai")["hf_hub"].split("/")[:2]
+    folder = hub_cache / f"models--{repository}--{name}"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs/main").write_text("0" * 40)
+    (folder / "snapshots" / ("0" * 40)).mkdir(parents=True)
+    cached = folder / "snapshots" / ("0" * 40) / "open_clip_pytorch_model.bin"
+    cached.symlink_to(checkpoint)
+    asked: list[object] = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *where, **_: asked.append(where))
+    encoder = OpenClipEncoder("ViT-B-32/openai")
+    vectors = both(encoder)
+    assert encoder.space.key == "vit-b-32-openai"
+    assert asked == []
+    # These weights were trained with QuickGELU, whatever the model is called.
+    assert_same(vectors, by_hand("ViT-B-32-quickgelu", checkpoint))
+
+
+def test_a_tag_that_is_not_here_and_cannot_be_had(
+    hub_cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Port 9 (discard) of this host refuses at once, with or without a network.
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(
+        huggingface_hub.constants,
+        "HUGGINGFACE_CO_URL_TEMPLATE",
+        "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}",
+    )
+    encoder = OpenClipEncoder("ViT-B-32/laion2b_s34b_b79k")
+    with (
+        caplog.at_level(logging.WARNING, logger="echolens"),
+        pytest.raises(WeightsMissingError, match="can't be had from http://127") as caught,
+    ):
+        encoder.encode("text", ["a dog"], role="query")
+    for way_out in ("connection", "HF_ENDPOINT", "HF_HOME", "open_clip:MODEL//path"):
+        assert way_out in caught.value.advice
+    notices = [record.message for record in caplog.records if record.name == "echolens"]
+    assert len(notices) == 1
+    assert "downloading laion/CLIP-ViT-B-32-laion2B-s34B-b79K, once" in notices[0]
+
+
+@pytest.mark.parametrize(
+    "model", ["ViT-B-32-SigLIP2-256", "ViT-H-14-378-quickgelu", "MobileCLIP-S1"]
+)
+def test_a_checkpoint_is_prepared_for_like_the_tags_of_its_model(
+    model: str, tmp_path: Path
+) -> None:
+    tag = open_clip.list_pretrained_tags_by_model(model)[0]
+    path = tmp_path / "x.pt"
+    assert (
+        Weights(model, None, path).settings().preprocess
+        == Weights(model, tag, path).settings().preprocess
+    )
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize(
+    ("location", "error", "message", "advice"),
+    [
+        ("", UsageError, "names no model", "MODEL/PRETRAINED"),
+        ("ViT-B-32", UsageError, "names no weights", "MODEL//path/to/checkpoint"),
+        ("ViT-B-32/", UsageError, "names no weights", "MODEL//path/to/checkpoint"),
+        ("vit-b32/openai", UsageError, "no model called `vit-b32`", "Did you mean `ViT-B-32`"),
+        ("ViT-B-32/opneai", UsageError, "no weights called `opneai`", "mean `openai`.*datacomp_xl"),
+        ("ViT-S-32-alt/x", UsageError, "no weights called `x`", "It has: none at all"),
+        ("ViT-B-32//no/such.pt", WeightsMissingError, "/no/such.pt .* is not there", "the path"),
+        ("ViT-B-32//usr", WeightsMissingError, "/usr .* is a folder", "the path"),
+    ],
+)
+def test_a_name_that_means_nothing(
+    location: str, error: type[EcholensError], message: str, advice: str
+) -> None:
+    with pytest.raises(error, match=message) as caught:
+        OpenClipEncoder(location).encode("text", ["a dog"], role="query")
+    assert re.search(advice, caught.value.advice)
+
+
+def test_a_checkpoint_of_another_model(small: Path) -> None:
+    for model in ("ViT-S-16-alt", "ViT-B-32", "RN50"):
+        with pytest.raises(UsageError, match=f"doesn't hold weights of open_clip's `{model}`"):
+            OpenClipEncoder(f"{model}/{small}").encode("text", ["a dog"], role="query")
+
+
+@pytest.mark.parametrize("kept", [0, 1, 1000, 0.5, 0.9999])
+def test_a_truncated_checkpoint(kept: float, small: Path, tmp_path: Path) -> None:
+    whole = small.read_bytes()
+    damaged = tmp_path / "damaged.pt"
+    damaged.write_bytes(whole[: kept if isinstance(kept, int) else int(len(whole) * kept)])
+    with pytest.raises(WeightsMissingError, match=r"damaged\.pt can't be read") as caught:
+        OpenClipEncoder(f"ViT-S-32-alt/{damaged}").encode("text", ["a dog"], role="query")
+    assert "damaged" in caught.value.advice
+
+
+@pytest.mark.parametrize("content", [b"not weights\n" * 1000, b"PK\x03\x04" + bytes(1000)])
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors", ".npz"])
+def test_a_file_that_is_no_checkpoint(content: bytes, suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"letter{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(WeightsMissingError, match="can't be read as weights"):
+        OpenClipEncoder(f"ViT-S-32-alt/{path}").encode("text", ["a dog"], role="query")
+
+
+def test_a_device_that_is_not_here(small: Path) -> None:
+    for device in ("cuda:99", "gpu", "toaster"):
+        with pytest.raises(UsageError, match=f"The device `{device}` can't be used"):
+            OpenClipEncoder(f"ViT-S-32-alt/{small}", device=device).encode(
+                "text", ["a dog"], role="query"
+            )
+
+
+def test_a_relative_path_is_one_from_here(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(small.parent)
+    assert split_location(f"ViT-S-32-alt/{small.name}") == ("ViT-S-32-alt", small)
+    assert split_location("ViT-S-32-alt/./x.bin")[1] == small.parent / "x.bin"
+    assert split_location("ViT-S-32-alt/~/x")[1] == Path.home() / "x"
+
+
+# Its manners.
+
+
+def run(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_nothing_heavy_is_loaded_to_know_its_space() -> None:
+    assert (
+        run(
+            "import sys\n"
+            "from retrieval.registry import open_encoder\n"
+            "encoder = open_encoder('open_clip:ViT-B-32/openai')\n"
+            "print(encoder.space.dim, encoder.wants.pixels)\n"
+            "print({'torch', 'open_clip', 'PIL', 'huggingface_hub'} & sys.modules.keys())\n"
+        )
+        == "512 224\nset()\n"
+    )
+
+
+def test_it_says_nothing_and_leaves_logging_as_it_was(small: Path) -> None:
+    assert (
+        run(
+            "import logging\n"
+            "from retrieval.registry import open_encoder\n"
+            f"encoder = open_encoder('open_clip:ViT-S-32-alt/{small}')\n"
+            "print(encoder.encode('text', ['a dog'], role='query').shape)\n"
+            "print(logging.getLogger().handlers)\n"
+        )
+        == "(1, 256)\n[]\n"
+    )
+
+
+def test_a_model_file_is_read_whole() -> None:
+    assert model_config("ViT-B-32") == open_clip.get_model_config("ViT-B-32")
