@@ -27,11 +27,14 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_GUESSES = ["gb18030", "big5", "shift_jis", "euc_jp", "euc_kr", "cp1252", "cp1251", "koi8_r"]
+_GUESSES = ["gb18030", "big5", "shift_jis", "euc_kr", "cp1252", "cp1251", "koi8_r"]
 _SAMPLE = 1 << 18  # bytes that a guess looks at
 _CONTROLS = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
 _MOST_CONTROLS = 0.01  # of the bytes, in a text that isn't UTF-8
 _COMMON = 0.9  # of the characters, in a text that is taken for Chinese
+_LETTERS = re.compile(rb"[A-Za-z]")
+_HIGH = re.compile(rb"[\x80-\xff]")
+_HIGH_RUN = re.compile(rb"[\x80-\xff]{3}")
 _PAIRS = re.compile(rb"[\x81-\xfe][\x40-\x7e\x80-\xfe]")
 
 
@@ -73,9 +76,9 @@ def _guess(data: bytes) -> str | None:
     if len(data) > _SAMPLE:
         # Ended after a line, since no encoding of the list has a newline within a character.
         sample = data[: data.rfind(b"\n", 0, _SAMPLE) + 1] or data
-    chinese = _chinese(sample)
-    if chinese is not None:
-        return chinese
+    known = _chinese(sample) or _western(sample)
+    if known is not None:
+        return known
     best = from_bytes(sample, cp_isolation=_GUESSES).best()
     return None if best is None else best.encoding
 
@@ -93,3 +96,10 @@ def _chinese(sample: bytes) -> str | None:
     # Korean lies in the first half of the same range.
     korean = len(pairs) >= 6 and max(pair[0] for pair in pairs) <= 0xC8
     return None if korean else "gb18030"
+
+
+def _western(sample: bytes) -> str | None:
+    """Windows-1252, when accented letters stand singly among many plain ones."""
+    accented = len(_HIGH.findall(sample))
+    plain = len(_LETTERS.findall(sample))
+    return "cp1252" if plain > 2 * accented and not _HIGH_RUN.search(sample) else None

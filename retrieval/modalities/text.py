@@ -45,17 +45,18 @@ _MARKED_HTML = re.compile(
 _OPENING_TAG = re.compile(r"(?i)\s*<(?:[a-z][a-z0-9]*)(?:\s[^<>]*)?>")
 _CHARSET = re.compile(rb"""(?i)<meta[^>]{0,200}?charset\s*=\s*["']?\s*([a-z0-9_:.-]+)""")
 _XML_HEADER = re.compile(r"\s*<\?xml[^>]*>")
-_UNSEEN = ["script", "style", "noscript", "template", "svg", "title"]
+_UNSEEN = ("script", "style", "noscript", "template", "svg")
 _BLOCKS = frozenset(
-    "address article aside blockquote body caption dd details div dl dt fieldset figcaption figure "
-    "footer form h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre section summary table tr ul".split()
+    """address article aside blockquote body caption dd details div dl dt fieldset figcaption figure
+    footer form h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre section summary table title tr ul
+    """.split()  # noqa: SIM905 - a column of sixty strings reads worse
 )
 # Marks for breaks until white space is collapsed; taken out of the page before.
 _BLOCK_BREAK, _LINE_BREAK = "\x00", "\x01"
 _UNPRINTED = re.compile(f"[{_BLOCK_BREAK}{_LINE_BREAK}]")
 
 _FRONT_MATTER_TITLE = re.compile(r"\A---\n(?:.*\n)*?title:[ \t]*(.+)\n(?:.*\n)*?(?:---|\.\.\.)\n")
-_HEADING = re.compile(r"(?m)^#{1,6}[ \t]+(.+?)[ \t#]*$")
+_HEADING = re.compile(r"(?m)^#{1,6}[ \t]+(.+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ def _told_apart(data: bytes, error: BadInputError) -> BadInputError:
 
 def _of_plain(text: str) -> _Extract:
     title = _FRONT_MATTER_TITLE.match(text[:4096]) or _HEADING.search(text)
-    return _Extract(text, "text", title[1].strip("\"' ") if title else "")
+    return _Extract(text, "text", title[1].strip("\"'# \t") if title else "")
 
 
 def _is_html(text: str) -> bool:

@@ -60,13 +60,21 @@ def public_folder() -> Iterator[Path]:
         yield folder
 
 
-def in_a_process(code: str, *, unprivileged: bool = False) -> str:
-    """Run code in a new interpreter and give its output; not as root if so asked."""
-    who = {"user": 65534, "group": 65534} if unprivileged and os.getuid() == 0 else {}
-    source = f"import sys\nsys.path.insert(0, {str(REPOSITORY)!r})\n" + textwrap.dedent(code)
-    return subprocess.run(
-        [sys.executable, "-c", source], capture_output=True, text=True, check=True, cwd="/", **who
-    ).stdout
+def source_of(code: str) -> list[str]:
+    """The command that runs code in a new interpreter, with this file's names at hand."""
+    paths = [str(REPOSITORY), str(Path(__file__).parent)]
+    return [
+        sys.executable,
+        "-c",
+        f"import sys\nsys.path[:0] = {paths!r}\nfrom test_segments import *\n{textwrap.dedent(code)}",
+    ]
+
+
+def give_up_root() -> None:
+    """Go on as a user whom permission bits bind. Everything must be imported by now."""
+    if os.getuid() == 0:
+        os.setgid(65534)
+        os.setuid(65534)
 
 
 # ---- writers that die
@@ -263,9 +271,6 @@ def test_vectors_of_another_size_are_corrupt(filled: Path, read_only: bool) -> N
 def test_a_full_disk_leaves_nothing_half_written(filled: Path) -> None:
     code = f"""
         import resource
-        from pathlib import Path
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
-        from test_segments import *
         store = opened(Path({str(filled)!r}))
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
         try:
@@ -276,7 +281,8 @@ def test_a_full_disk_leaves_nothing_half_written(filled: Path) -> None:
         store.upsert(ids_of("small"), vectors_of(1, seed=2))
         store.close()
     """
-    assert "free space" in in_a_process(code)
+    output = subprocess.run(source_of(code), capture_output=True, text=True, check=True).stdout
+    assert "free space" in output
     reader = opened(filled, read_only=True)
     assert reader.count() == 21
     assert list(reader.check()) == []
@@ -293,10 +299,7 @@ def test_a_folder_that_cannot_be_written_is_read(public_folder: Path) -> None:
     before = sorted(path.name for path in folder.iterdir())
     folder.chmod(0o555)
     code = f"""
-        from pathlib import Path
-        import numpy as np
-        from retrieval.errors import StoreUnreachableError
-        from retrieval.segments import Segments
+        give_up_root()
         reader = Segments(Path({str(folder)!r}), {DIM}, read_only=True)
         print(len(reader.snapshot().rows), len(list(reader.check())))
         try:
@@ -305,7 +308,9 @@ def test_a_folder_that_cannot_be_written_is_read(public_folder: Path) -> None:
             print(error.advice)
     """
     try:
-        output = in_a_process(code, unprivileged=True).splitlines()
+        output = subprocess.run(
+            source_of(code), capture_output=True, text=True, check=True
+        ).stdout.splitlines()
         assert output[0] == "20 0"
         assert "permissions" in output[1]
         assert sorted(path.name for path in folder.iterdir()) == before
@@ -321,19 +326,16 @@ def test_a_reader_without_permission_to_write_follows_a_writer_that_has_it(
     store.upsert(ids_of(*range(20)), vectors_of(20))
     store.close()
     code = f"""
-        from pathlib import Path
-        from retrieval.segments import Segments
+        give_up_root()
         reader = Segments(Path({str(files(public_folder))!r}), {DIM}, read_only=True)
         for _ in sys.stdin:
             print(len(reader.snapshot().rows), flush=True)
     """
     if os.getuid() != 0:
         pytest.skip("needs a second user")
-    source = f"import sys\nsys.path.insert(0, {str(REPOSITORY)!r})\n" + textwrap.dedent(code)
     with subprocess.Popen(
-        [sys.executable, "-c", source], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        text=True, cwd="/", user=65534, group=65534,
-    ) as process:  # fmt: skip
+        source_of(code), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
 
@@ -352,7 +354,7 @@ def test_a_reader_without_permission_to_write_follows_a_writer_that_has_it(
 # ---- scores
 
 
-def test_rounding_bounds_a_product(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rounding_bounds_a_product() -> None:
     for dim in (1, 64, 700):
         rows, queries = vectors_of(3000, 1, dim), vectors_of(7, 2, dim)
         rows[:1500] = np.abs(rows[:1500])  # all terms of one sign: the sum rounds most

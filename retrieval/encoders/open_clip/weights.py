@@ -162,7 +162,7 @@ def load_tokenizer(model: str, config: Mapping[str, Any]) -> Any:
 
 def damaged(model: str, file: Path, error: Exception) -> UsageError | WeightsMissingError:
     """What to raise when open_clip couldn't load a file: another model's weights, or no weights."""
-    if "loading state_dict" in str(error):
+    if _holds_tensors(file):
         return UsageError(
             f"{file} doesn't hold weights of open_clip's `{model}`: names or shapes differ.",
             advice="Name the model that the checkpoint was trained as.",
@@ -173,6 +173,17 @@ def damaged(model: str, file: Path, error: Exception) -> UsageError | WeightsMis
         f"({type(error).__name__}: {reason}).",
         advice="It is damaged, or no checkpoint; copy or download it again.",
     )
+
+
+def _holds_tensors(file: Path) -> bool:
+    from open_clip.factory import load_state_dict
+    from torch import Tensor
+
+    try:
+        state = load_state_dict(str(file))
+        return bool(state) and any(isinstance(value, Tensor) for value in state.values())
+    except Exception:  # torch, pickle, zipfile, safetensors: each its own kinds
+        return False
 
 
 def _file_of_tag(model: str, tag: str) -> Path:
@@ -236,11 +247,12 @@ def _usual_preprocessing(model: str) -> dict[str, Any]:
 
     tags = [get_pretrained_cfg(model, tag) for tag in list_pretrained_tags_by_model(model)]
     counted = Counter(json.dumps(_preprocessing(tag)) for tag in tags)
-    return dict(json.loads(counted.most_common(1)[0][0])) if counted else {}
+    return _preprocessing(json.loads(counted.most_common(1)[0][0])) if counted else {}
 
 
 def _preprocessing(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: config[key] for key in _PREPROCESSING if config.get(key) is not None}
+    found = {key: config[key] for key in _PREPROCESSING if config.get(key) is not None}
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
 
 
 def _did_you_mean(name: str, known: Sequence[str]) -> str:

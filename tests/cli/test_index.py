@@ -1,0 +1,200 @@
+"""``echolens index``: what a person gives, and what the last line says of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cli.errors import ExitCode
+from tests import corpus
+
+from .conftest import Echolens
+
+
+def _said(indexed: int, unchanged: int = 0, duplicates: int = 0, skipped: int = 0) -> list[str]:
+    total = indexed + unchanged + duplicates + skipped
+    return [
+        f"indexed {indexed}, unchanged {unchanged}, duplicates {duplicates}, "
+        f"skipped {skipped} = {total}"
+    ]
+
+
+def test_the_last_line_accounts_for_every_file(photos: Path, echolens: Echolens) -> None:
+    (photos / "song.mp3").write_bytes(b"x")
+
+    first, second = echolens("index", photos), echolens("index", photos)
+
+    assert first.code == second.code == ExitCode.DONE
+    assert first.lines == _said(3, skipped=1)
+    assert "1 unsupported" in first.err
+    assert second.lines == _said(0, unchanged=3, skipped=1)
+
+
+def test_the_first_run_says_which_encoder_was_taken_and_why(
+    photos: Path, echolens: Echolens
+) -> None:
+    first = echolens("index", photos)
+    second = echolens("index", photos)
+
+    assert first.err.splitlines()[0] == "encoder: hash: (from your settings)"
+    assert "encoder:" not in second.err
+
+
+def test_a_named_encoder_is_said_to_be_named(photos: Path, echolens: Echolens) -> None:
+    assert "(named by --encoder)" in echolens("index", photos, "--encoder", "hash:").err
+
+
+def test_the_starter_is_the_default(photos: Path, echolens: Echolens) -> None:
+    done = echolens("index", photos, ECHOLENS_ENCODER="starter:")
+
+    assert done.err.startswith("encoder: starter: (the default")
+    assert "echolens encoders" in done.err
+
+
+def test_another_encoder_for_an_old_collection_is_refused(photos: Path, echolens: Echolens) -> None:
+    echolens("index", photos)
+
+    done = echolens("index", photos, "--encoder", "hash:weights=2")
+
+    assert done.code == ExitCode.USAGE
+    assert "hash:weights=2" in done.err
+
+
+def test_an_encoder_that_nobody_knows(photos: Path, tmp_path: Path, echolens: Echolens) -> None:
+    done = echolens("index", photos, "--encoder", "startre:")
+
+    assert done.code == ExitCode.USAGE
+    assert "starter:" in done.err
+    assert not (tmp_path / "collection" / "manifest.json").exists()
+
+
+def test_a_bad_file_costs_itself_only(photos: Path, echolens: Echolens) -> None:
+    corpus.text_named(photos / "lie.jpg")
+
+    done = echolens("index", photos)
+
+    assert done.code == ExitCode.PARTLY
+    assert done.lines == _said(3, skipped=1)
+    assert "1 corrupt; `echolens failures` lists them" in done.err
+
+
+def test_a_dry_run_writes_nothing(photos: Path, tmp_path: Path, echolens: Echolens) -> None:
+    done = echolens("index", photos, "--dry-run")
+
+    assert done.code == ExitCode.DONE
+    assert done.lines == ["dry run: " + _said(3)[0]]
+    assert not (tmp_path / "collection").exists()
+
+
+@pytest.mark.parametrize(("end", "option"), [(b"\n", []), (b"\0", ["-0"])])
+def test_paths_on_stdin(end: bytes, option: list[str], photos: Path, echolens: Echolens) -> None:
+    listed = [os.fsencode(photos / "red.png"), os.fsencode(photos / "gone.png")]
+
+    done = echolens("index", *option, "-", stdin=end.join(listed) + end)
+
+    assert done.code == ExitCode.PARTLY
+    assert done.lines == _said(1, skipped=1)
+    assert "1 disappeared" in done.err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_name_in_no_encoding_goes_in_by_stdin_and_comes_out_byte_by_byte(
+    photos: Path, echolens: Echolens
+) -> None:
+    name = os.fsencode(photos) + b"/a\xff\n'\"b.png"
+    os.rename(photos / "red.png", name)
+
+    assert echolens("index", "-0", "-", stdin=name).lines == _said(1)
+    found = echolens("search", "red", "--format", "paths", "-0")
+
+    assert found.out == name + b"\0"
+
+
+def test_exclude_and_restore(photos: Path, echolens: Echolens) -> None:
+    assert echolens("index", photos, "--exclude", "red*").lines == _said(2)
+    assert echolens("remove", photos / "green.png").code == ExitCode.DONE
+    assert echolens("index", photos, "--exclude", "red*").lines == _said(0, 1, skipped=1)
+
+    restored = echolens("index", photos, "--restore")
+
+    assert restored.lines == _said(2, unchanged=1)
+
+
+def test_nothing_given_is_used_wrongly(echolens: Echolens) -> None:
+    done = echolens("index")
+
+    assert done.code == ExitCode.USAGE
+    assert "folder" in done.err
+
+
+def test_retry_needs_no_paths(photos: Path, echolens: Echolens) -> None:
+    bad = corpus.text_named(photos / "lie.png")
+    echolens("index", photos)
+    corpus.picture(bad)
+
+    done = echolens("index", "--retry")
+
+    assert done.code == ExitCode.DONE
+    assert done.lines == _said(1)
+
+
+def test_coco_captions(photos: Path, tmp_path: Path, echolens: Echolens) -> None:
+    import json
+
+    captions = tmp_path / "captions.json"
+    captions.write_text(
+        json.dumps(
+            {
+                "images": [{"id": 1, "file_name": "red.png"}],
+                "annotations": [{"image_id": 1, "id": 1, "caption": "a lighthouse"}],
+            }
+        )
+    )
+
+    done = echolens("index", "--captions", str(captions), "--images", str(photos))
+
+    assert done.lines == _said(1)
+    assert echolens("search", "lighthouse", "-k", "1", "--format", "paths").out == (
+        os.fsencode(photos / "red.png") + b"\n"
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_says_how_to_go_on_and_goes_on(
+    number: signal.Signals, tmp_path: Path, echolens: Echolens
+) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for seed in range(200):
+        corpus.picture(folder / f"{seed}.png", seed=seed)
+    echolens("index", folder / "0.png", "--encoder", "hash:slow=0.2")
+    program = [sys.executable, "-m", "cli.main", "-c", str(tmp_path / "collection")]
+
+    process = subprocess.Popen(
+        [*program, "index", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    _wait_until_written(tmp_path / "collection" / "ledger.sqlite")
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode == ExitCode.INTERRUPTED, err
+    assert b"Traceback" not in err
+    assert b"run the same command again to go on" in err
+    assert out.startswith(b"indexed ")
+    assert echolens("index", folder).code == ExitCode.DONE
+    assert echolens("index", folder).lines == _said(0, unchanged=200)
+
+
+def _wait_until_written(ledger: Path) -> None:
+    """Wait for the first batch of the run, which grows the ledger's log."""
+    log = ledger.with_name(ledger.name + "-wal")
+    deadline_s = time.monotonic() + 60
+    while not (log.exists() and log.stat().st_size > 0):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)

@@ -1,0 +1,136 @@
+"""Text on streams: widths, odd names, readers that go away, a full disk."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import unicodedata
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cli import output
+from cli.errors import ExitCode
+from cli.progress import describe, duration
+from indexer import Progress
+
+from .conftest import Echolens
+
+SHOWN = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")))
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("cat", 3),
+        ("猫", 2),
+        ("猫 cat", 6),
+        ("é", 1),
+        ("e\u0301", 1),
+        ("ＡＢ", 4),
+        ("📷", 2),
+        ("", 0),
+    ],
+)
+def test_width_is_what_a_terminal_takes(text: str, columns: int) -> None:
+    assert output.width(text) == columns
+
+
+@given(SHOWN, st.integers(2, 40), st.booleans())
+def test_fit_gives_exactly_the_size_or_one_less_before_a_wide_character(
+    text: str, size: int, to_right: bool
+) -> None:
+    shown = output.fit(text, size, to_right=to_right)
+
+    assert output.width(shown) == size
+    if output.width(text) <= size:
+        assert text in shown
+        assert shown.replace(text, "", 1).strip(" ") == ""
+
+
+def test_a_table_lines_up_with_chinese_in_it(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    output.table(
+        ("rank", "file", "text"), [("1", "猫.jpg", "x"), ("10", "dog.jpg", "y")], right="rank"
+    )
+
+    lines = capfdbinary.readouterr().out.decode().splitlines()
+    assert lines == ["rank  file     text", "   1  猫.jpg   x", "  10  dog.jpg  y"]
+
+
+def test_a_record_is_one_line_of_utf8_whatever_is_in_it(
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    import json
+
+    fields = {"path": "a\n\udcff猫"}
+    output.record(fields)
+
+    written = capfdbinary.readouterr().out
+    assert written.count(b"\n") == 1
+    assert json.loads(written.decode("utf-8")) == fields
+
+
+@given(st.floats(0, 1e6))
+def test_a_duration_is_short(seconds: float) -> None:
+    text = duration(seconds)
+    assert len(text) <= 12
+    assert unicodedata.is_normalized("NFC", text)
+
+
+def test_progress_in_words() -> None:
+    assert describe(Progress(1234, 2, 10_000), 56.0) == (
+        "1,234 of 10,000 files, 56.0 a second, 2 failed, 3 min left"
+    )
+    assert describe(Progress(5, 0, None), 0.0) == "5 files"
+
+
+def _process(*arguments: str, collection: Path, stdout: int) -> subprocess.Popen[bytes]:
+    program = [sys.executable, "-m", "cli.main", "-c", str(collection)]
+    return subprocess.Popen(
+        [*program, *arguments], stdout=stdout, stderr=subprocess.PIPE, env=dict(os.environ)
+    )
+
+
+def test_a_reader_that_goes_away_is_no_error(
+    tmp_path: Path, photos: Path, echolens: Echolens
+) -> None:
+    echolens("index", photos)
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    process = _process(
+        "search", "red", "--format", "jsonl", collection=tmp_path / "collection", stdout=writing
+    )
+    os.close(writing)
+    _, err = process.communicate(timeout=60)
+
+    assert process.returncode == ExitCode.DONE
+    assert err == b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_a_full_disk_under_stdout_is_told(tmp_path: Path, photos: Path, echolens: Echolens) -> None:
+    echolens("index", photos)
+
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
+        process = _process(
+            "search", "red", collection=tmp_path / "collection", stdout=full.fileno()
+        )
+        _, err = process.communicate(timeout=60)
+
+    assert process.returncode == ExitCode.MISSING
+    assert b"No space left" in err
+    assert b"Traceback" not in err
+
+
+def test_a_terminal_that_knows_only_ascii_gets_escapes(photos: Path, echolens: Echolens) -> None:
+    (photos / "red.png").rename(photos / "猫.png")
+    echolens("index", photos)
+
+    done = echolens("search", "red", PYTHONIOENCODING="ascii")
+
+    assert done.code == ExitCode.DONE
+    assert b"\\u732b.png" in done.out
