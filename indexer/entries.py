@@ -204,7 +204,7 @@ class EntryMaker:
         return Entry(sighting, reading.drafts, row, left)
 
     def _outcome(self, uri: str, asset: str) -> Outcome:
-        """A duplicate is a file whose bytes another one has: met before it, or known and as it was."""
+        """A duplicate is a file whose bytes another has: met before it, or known and as it was."""
         if any(takewhile(lambda other: other != uri, self._fresh.get(asset, []))):
             return "duplicate"
         sightings = self._backends.documents.sightings([asset]).get(asset, [])

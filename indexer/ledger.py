@@ -3,8 +3,9 @@
 Gets: rows. Gives: rows. Touches: ``ledger.sqlite`` alone. Never: a store of the collection.
 
 A row is written after everything it speaks of is durable, so a row that is there is true. What
-must be finished later survives a crash as an intent: an asset whose sightings changed is written
-down as such before they do, and looked at again at the end of the run, or of the next one.
+must be finished survives a crash as an intent, written down before it begins: an asset whose
+sightings change is looked at again at the end of the run, or of the next one, and a document that
+is being deleted goes from every store.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retrieval.errors import CorruptError, NewerFormatError, StoreUnreachableError
-from retrieval.schema import SkipReason
+from retrieval.schema import Document, SkipReason
 
 from .schema import Outcome
 
@@ -41,6 +42,7 @@ CREATE TABLE files (
 CREATE INDEX files_asset ON files (asset);
 CREATE INDEX files_outcome ON files (outcome) WHERE outcome IN ('skipped', 'erased');
 CREATE TABLE rechecks (asset TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE deletions (document TEXT PRIMARY KEY, channel TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE roots (path BLOB PRIMARY KEY, device INTEGER NOT NULL) WITHOUT ROWID;
 """
 
@@ -225,6 +227,26 @@ class Ledger:
             connection.executemany(
                 "DELETE FROM rechecks WHERE asset = ?", ((asset,) for asset in assets)
             )
+
+    def intend_deletion(self, documents: Iterable[Document]) -> None:
+        """Write down, before it happens, that these documents go, and their vectors."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO deletions VALUES (?, ?)",
+                ((document.id, document.channel) for document in documents),
+            )
+
+    def deletions(self) -> list[tuple[str, str]]:
+        """(document id, channel) of deletions that were begun."""
+        with self._errors():
+            return self._connection.execute(
+                "SELECT document, channel FROM deletions ORDER BY document"
+            ).fetchall()
+
+    def close_deletions(self) -> None:
+        """They are gone from every store."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM deletions")
 
     # What a run met
 

@@ -74,6 +74,7 @@ def remove(paths: Sequence[str], collection: Collection, *, dry_run: bool = Fals
         if dry_run:
             return len(rows)
         writer = Writer(session.backends, ledger)
+        writer.finish_deletions()
         held = list(rows.values())
         for start in range(0, len(held), CHUNK):
             chunk = held[start : start + CHUNK]

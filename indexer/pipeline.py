@@ -193,6 +193,8 @@ class _Run:
             self._backends = replace(self._backends, manifest=manifest)
 
     def _reconcile(self) -> None:
+        """Finish what was begun: in this run, or in one that was killed."""
+        self._writer.finish_deletions()
         for asset in self._ledger.rechecks():
             self._writer.reconcile(asset)
 

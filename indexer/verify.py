@@ -42,7 +42,9 @@ def verify(collection: Collection, *, repair: bool = False) -> VerifyReport:
     """
     collection.close()
     with writing(collection) as session:
-        check = _Check(session, Writer(session.backends, session.ledger), repair)
+        writer = Writer(session.backends, session.ledger)
+        writer.finish_deletions()
+        check = _Check(session, writer, repair)
         check.files()
         check.vectors()
         check.documents()

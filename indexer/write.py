@@ -139,14 +139,21 @@ class Writer:
         self._ledger.close_recheck([asset])
 
     def _delete(self, documents: Sequence[Document]) -> None:
-        by_channel: dict[str, list[str]] = defaultdict(list)
-        for document in documents:
-            by_channel[document.channel].append(document.id)
         if documents:
-            self._backends.documents.delete([document.id for document in documents])
-        for key, ids in by_channel.items():
+            self._ledger.intend_deletion(documents)
+            self.finish_deletions()
+
+    def finish_deletions(self) -> None:
+        """Delete what is intended to be deleted: the documents, then their vectors."""
+        by_channel: dict[str, list[str]] = defaultdict(list)
+        for name, channel in self._ledger.deletions():
+            by_channel[channel].append(name)
+        for key, names in by_channel.items():
+            self._backends.documents.delete(names)
             if key:
-                self._backends.vectors[key].delete(ids)
+                self._backends.vectors[key].delete(names)
+        if by_channel:
+            self._ledger.close_deletions()
 
 
 def is_caption(document: Document) -> bool:

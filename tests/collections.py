@@ -39,9 +39,7 @@ def contents(collection: Collection) -> Contents:
     """Read all of a collection, without its caches."""
     with open_collection(collection.directory, settings=collection.settings) as fresh:
         backends = fresh.backends
-        documents = {
-            d.id: (d.asset, d.kind, d.channel, d.text) for d in backends.documents.scan()
-        }
+        documents = {d.id: (d.asset, d.kind, d.channel, d.text) for d in backends.documents.scan()}
         sightings = list(backends.documents.scan_sightings())
         vectors = {key: store.get(list(store.scan())) for key, store in backends.vectors.items()}
     with closing(Ledger(collection.directory, read_only=True)) as ledger:

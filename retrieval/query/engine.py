@@ -26,6 +26,7 @@ from .present import Results, present
 from .where import both, parse_where
 
 GROWTH = 4  # how much deeper a leg is searched when it was not deep enough
+FIRST_SCORED = 64  # groups that are scored in every leg at first, the most promising ones
 
 
 def search(
@@ -103,7 +104,7 @@ def _fuse_promising(said: Mapping[Leg, LegGroups], gate: Gate, k: int) -> list[S
     """Fuse the groups found so far, from the most promising on, until no other can matter."""
     order = promising(list(said.values()))
     fused: list[Scored] = []
-    start, size = 0, max(64, 4 * k)
+    start, size = 0, FIRST_SCORED + 3 * (k - 1)
     while start < len(order) and not surpassed(fused, k, order[start][0]):
         keys = [key for _, key in order[start : start + size]]
         legs = [complete(leg, groups, gate, keys) for leg, groups in said.items()]

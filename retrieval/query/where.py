@@ -110,7 +110,7 @@ class _Reader:
     def _compare(self, node: Any) -> Filter:
         op: Any = _OPERATORS[node.key]
         left, right = node.this, node.expression
-        if left.key != "column":
+        if left.key != "column" and right.key == "column":
             left, right, op = right, left, _FLIPPED.get(op, op)
         name = self._field(left)
         value = self._value(name, right)
@@ -153,12 +153,11 @@ class _Reader:
         if name in self._fields:
             return name
         folded = {known.casefold(): known for known in self._fields}
-        near = [folded[n] for n in difflib.get_close_matches(name.casefold(), folded, n=3)]
-        hint = f"Did you mean {' or '.join(f'`{n}`' for n in near)}? " if near else ""
-        quotes = f"Text goes into single quotes: '{name}'. " if node.this.quoted else ""
+        near = difflib.get_close_matches(name.casefold(), folded, n=1)
+        hint = f"Did you mean `{folded[near[0]]}`? " if near else ""
         raise FilterError(
             f"No field is called `{name}`.",
-            advice=f"{hint}{quotes}Known: {', '.join(sorted(self._fields))}.",
+            advice=f"{hint}Known: {', '.join(sorted(self._fields))}.",
         )
 
     def _value(self, name: str, node: Any) -> FieldValue:
@@ -193,6 +192,11 @@ def _literal(node: Any) -> FieldValue:
     if node.key == "null":
         raise FilterError(
             "Nothing equals NULL.", advice="Write `field IS NULL` or `field IS NOT NULL`."
+        )
+    if node.key == "column":
+        raise FilterError(
+            f"A field is compared with a value, and `{node.sql()}` is none.",
+            advice=f"Text goes into single quotes: '{node.name}'.",
         )
     if node.key != "literal":
         raise _refused(node)

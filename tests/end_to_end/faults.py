@@ -1,7 +1,12 @@
-"""Runs ``echolens`` and kills it at one chosen call that writes.
+"""Runs ``echolens`` again and again, killing it at chosen calls that write.
 
-    python -m tests.end_to_end.faults list OUT -- index ...      write points, as JSON
-    python -m tests.end_to_end.faults kill POINT -- index ...    SIGKILL there
+``python -m tests.end_to_end.faults`` reads jobs from stdin, a JSON object a line, and answers each
+with a line: the exit code, or minus the signal. A job runs the whole command in a forked process,
+so that a run doesn't pay for starting Python:
+
+    {"home": ..., "arguments": [...]}                     an undisturbed run
+    {"home": ..., "arguments": [...], "list": OUT}        the same; its write points, as JSON
+    {"home": ..., "arguments": [...], "kill": POINT}      SIGKILL there
 
 A write point is a call from a line of the project to something that changes a file: every such
 line, whatever back end it is in, is found by watching the calls of an undisturbed run.
@@ -10,13 +15,16 @@ line, whatever back end it is in, is found by watching the calls of an undisturb
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import sys
 from collections import Counter
+from collections.abc import Callable
+from multiprocessing import forkserver
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 WRITING = frozenset(
     "fsync replace rename unlink remove mkdir execute executemany executescript commit write "
@@ -62,18 +70,39 @@ class Watch:
 
 def main() -> None:
     """See the module's docstring."""
-    mode, argument, _, *arguments = sys.argv[1:]
+    import indexer.decode
     from cli.main import main as command
 
-    watch = Watch(argument if mode == "kill" else None)
-    sys.argv = ["echolens", *arguments]
-    sys.setprofile(watch)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([indexer.decode.__name__])
+    forkserver.ensure_running()
+    for line in sys.stdin:
+        job = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            _run(command, job)
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _run(command: Callable[[], None], job: dict[str, Any]) -> NoReturn:
+    os.environ["ECHOLENS_HOME"] = job["home"]
+    # The decoding processes' server is our parent's child, so we can't ask whether it runs; it does.
+    forkserver._forkserver.ensure_running = lambda: None  # type: ignore[attr-defined]
+    sys.argv = ["echolens", *job["arguments"]]
+    sys.stdout = sys.stderr
+    watch = Watch(job.get("kill"))
+    if "kill" in job or "list" in job:
+        sys.setprofile(watch)
+    code = 0
     try:
         command()
-    finally:
-        sys.setprofile(None)
-        if mode == "list":
-            Path(argument).write_text(json.dumps(watch.counts))
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    sys.setprofile(None)
+    if "list" in job:
+        Path(job["list"]).write_text(json.dumps(watch.counts))
+    os._exit(code)
 
 
 if __name__ == "__main__":

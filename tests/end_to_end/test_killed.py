@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -69,104 +70,80 @@ def test_promise_killed_at_random_instants(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_promise_killed_at_every_write_point(tmp_path: Path) -> None:
-    """A first run, then one over a changed tree, each killed before and after every write."""
-    media = _media(tmp_path / "media", 9)
-    home = tmp_path / "first"
+@pytest.mark.parametrize("run", ["first", "second"])
+def test_promise_killed_at_every_write_point(tmp_path: Path, run: str) -> None:
+    """A first run, or one over a changed tree, killed before and after every write."""
+    media, start_from = _media(tmp_path / "media", 9), None
     arguments = ["-c", "photos", "index", str(media), "--encoder", "hash:"]
-    first = _write_points(arguments, home, tmp_path)
-    before = _contents(home)
-    _disturb(media, tmp_path / "changed")
-    shutil.copytree(home, tmp_path / "second")
-    _swap(media, tmp_path)
-    second = _write_points(arguments, tmp_path / "second", tmp_path)
-    after = _contents(tmp_path / "second")
-    with ThreadPoolExecutor(2) as pool:
-        checks = [
-            pool.submit(_killed_at, point, arguments, tmp_path / f"s{i}", home, after)
-            for i, point in enumerate(_points(second))
-        ]
-        for check in checks:
-            check.result()
-    _swap(media, tmp_path)
-    with ThreadPoolExecutor(2) as pool:
-        checks = [
-            pool.submit(_killed_at, point, arguments, tmp_path / f"f{i}", None, before)
-            for i, point in enumerate(_points(first))
-        ]
-        for check in checks:
-            check.result()
-    assert len(first) > 20
-    assert len(second) > 20
+    with _faults() as ask:
+        if run == "second":
+            start_from = tmp_path / "start"
+            assert ask(start_from, arguments) == 3  # one broken file
+            _disturb(media)
+        undisturbed = _copy(start_from, tmp_path / "undisturbed")
+        listed = tmp_path / "points.json"
+        assert ask(undisturbed, arguments, list=str(listed)) == 3
+        wanted = _contents(undisturbed)
+        points = list(_points(json.loads(listed.read_text())))
+        assert len(points) > 60
+        for point in points:
+            home = _copy(start_from, tmp_path / "killed")
+            assert ask(home, arguments, kill=point) in (-signal.SIGKILL, 3), point
+            assert ask(home, arguments) == 3, point
+            try:
+                collections.assert_same(_contents(home), wanted)
+                _assert_sound(home)
+            except AssertionError as error:
+                raise AssertionError(f"killed at {point}") from error
+            shutil.rmtree(home)
 
 
-def _disturb(media: Path, changed: Path) -> None:
-    """Make the tree `changed`: a new caption, a file moved, one changed, one gone, one new."""
-    shutil.copytree(media, changed)
-    (changed / "000.txt").write_text("another caption")
-    (changed / "001.png").rename(changed / "moved.png")
-    shutil.copyfile(changed / "002.png", changed / "003.png")
-    (changed / "004.png").unlink()
-    (changed / "note 4.md").unlink()
-    Image.new("RGB", (20, 20), "white").save(changed / "new.png")
-
-
-def _swap(media: Path, folder: Path) -> None:
-    """Exchange the tree and the changed one under the same name."""
-    media.rename(folder / "aside")
-    (folder / "changed").rename(media)
-    (folder / "aside").rename(folder / "changed")
-
-
-def _write_points(arguments: list[str], home: Path, folder: Path) -> dict[str, int]:
-    out = folder / "points.json"
-    _watched("list", str(out), arguments, home)
-    points: dict[str, int] = json.loads(out.read_text())
-    return points
-
-
-def _points(counts: dict[str, int]) -> list[str]:
-    """Before the first passing of each line, and after the middle one."""
-    return [
-        point
-        for site, count in sorted(counts.items())
-        for point in (f"{site}#1 c_call", f"{site}#{(count + 1) // 2} c_return")
-    ]
-
-
-def _killed_at(
-    point: str,
-    arguments: list[str],
-    home: Path,
-    started_from: Path | None,
-    wanted: collections.Contents,
-) -> None:
-    if started_from:
-        shutil.copytree(started_from, home)
-    ended = _watched("kill", point, arguments, home)
-    assert ended.returncode in (-signal.SIGKILL, 3), (point, ended.stderr)
-    last = run(arguments, home)
-    assert last.returncode == 3, (point, last.stderr)
-    try:
-        collections.assert_same(_contents(home), wanted)
-        _assert_sound(home)
-    except AssertionError as error:
-        raise AssertionError(f"killed at {point}") from error
-    shutil.rmtree(home)
-
-
-def _watched(
-    mode: str, argument: str, arguments: list[str], home: Path
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tests.end_to_end.faults", mode, argument, "--", *arguments],
-        env=environment(home),
+@contextmanager
+def _faults() -> Iterator[Callable[..., int]]:
+    """Give a function that runs the command, and kills it where it is told."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.end_to_end.faults"],
+        env={**environment(Path()), "OPENBLAS_NUM_THREADS": "1"},
         cwd=ROOT,
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
-        timeout=120,
-        check=False,
     )
+    assert process.stdin
+    assert process.stdout
+
+    def ask(home: Path, arguments: list[str], **what: str) -> int:
+        job = json.dumps({"home": str(home), "arguments": arguments, **what})
+        print(job, file=process.stdin, flush=True)
+        return int(process.stdout.readline())  # type: ignore[union-attr]  # asserted above
+
+    with process:
+        yield ask
+        process.stdin.close()
+
+
+def _copy(start_from: Path | None, home: Path) -> Path:
+    if start_from:
+        shutil.copytree(start_from, home)
+    return home
+
+
+def _points(counts: dict[str, int]) -> Iterator[str]:
+    """Before the first passing of each line, and after the middle one."""
+    for site, count in sorted(counts.items()):
+        yield f"{site}#1 c_call"
+        yield f"{site}#{(count + 1) // 2} c_return"
+
+
+def _disturb(media: Path) -> None:
+    """Change the tree: a new caption, a file moved, one changed, one gone, one new."""
+    (media / "000.txt").write_text("another caption")
+    (media / "001.png").rename(media / "moved.png")
+    shutil.copyfile(media / "002.png", media / "003.png")
+    (media / "004.png").unlink()
+    (media / "note 4.md").unlink()
+    Image.new("RGB", (20, 20), "white").save(media / "new.png")
 
 
 def _contents(home: Path) -> collections.Contents:

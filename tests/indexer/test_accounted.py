@@ -217,4 +217,6 @@ def test_a_moved_file_is_no_duplicate(tmp_path: Path, stays: bool) -> None:
     if not stays:
         (tmp_path / "media/a.jpg").unlink()
     report = index([str(tmp_path / "media")], collection)
-    assert (report.indexed, report.duplicates, report.vanished) == ((0, 1, 0) if stays else (1, 0, 1))
+    assert (report.indexed, report.duplicates, report.vanished) == (
+        (0, 1, 0) if stays else (1, 0, 1)
+    )

@@ -114,10 +114,10 @@ def test_sql_becomes_the_small_tree(text: str, tree: Filter) -> None:
         ("flash IS TRUE", "can't say"),
         ("flash", "can't say `flash`"),
         ("1 = 1", "can't say `1`"),
-        ("year = camera", "can't say `camera`"),
+        ("year = camera", "`camera` is none"),
         ("year = NULL", "Nothing equals NULL"),
         ("yaer = 1", "No field is called `yaer`"),
-        ('camera = "Canon"', "can't say|No field"),
+        ('camera = "Canon"', '`"Canon"` is none'),
         ("year = '2020'", "`year` holds numbers"),
         ("camera = 5", "`camera` holds text"),
         ("taken = 2020", "`taken` holds dates"),
@@ -210,9 +210,7 @@ def sql(tree: Filter) -> str:
 
 
 @given(TREES, st.lists(SIGHTED, max_size=5))
-def test_parsed_sql_means_what_was_written(
-    tree: Filter, seen: list[dict[str, FieldValue]]
-) -> None:
+def test_parsed_sql_means_what_was_written(tree: Filter, seen: list[dict[str, FieldValue]]) -> None:
     parsed = parse_where(sql(tree), FIELDS)
     assert [holds(parsed, one) for one in seen] == [holds(tree, one) for one in seen]
 
@@ -242,8 +240,6 @@ def image(number: int) -> Document:
 def test_the_document_store_admits_what_holds(
     documents: DocumentStore, tree: Filter, seen: list[dict[str, FieldValue]]
 ) -> None:
-    typed = dict.fromkeys(FIELDS, "")
-    assert typed  # the field types of the store are those of the values below
     all_images = [image(number) for number in range(4)]
     documents.upsert(
         all_images,

@@ -17,9 +17,13 @@ KEYS = [f"g{n:02}" for n in range(12)]
 SCORES = st.one_of(st.floats(-1, 1, width=32), st.sampled_from([0.0, 0.25, 0.5]))
 
 
-def leg(name: str, scores: dict[str, float], weight: float, background: Background | None) -> LegGroups:
+def leg(
+    name: str, scores: dict[str, float], weight: float, background: Background | None
+) -> LegGroups:
     ordered = sorted(scores.items(), key=lambda one: (-one[1], one[0]))
-    groups = {key: Best(f"doc of {key}", score, rank) for rank, (key, score) in enumerate(ordered, 1)}
+    groups = {
+        key: Best(f"doc of {key}", score, rank) for rank, (key, score) in enumerate(ordered, 1)
+    }
     return LegGroups(name, weight, background, groups)
 
 

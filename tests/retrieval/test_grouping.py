@@ -35,8 +35,7 @@ def test_collapsing_is_the_maximum_of_each_group(
     }
     groups = collapse(ranking, group_of)
     assert {key: best.score for key, best in groups.items()} == {
-        key: max(score for group, score in scored if group == key)
-        for key in set(group_of.values())
+        key: max(score for group, score in scored if group == key) for key in set(group_of.values())
     }
     assert [best.rank for best in groups.values()] == list(range(1, len(groups) + 1))
     ordered = [best.score for best in groups.values()]

@@ -31,7 +31,7 @@ def weights_and_texts(words: str) -> list[tuple[float, object]]:
         ("12:30", [(1, "12:30")]),
         ("16:9 picture", [(1, "16:9 picture")]),
         ("re: your letter", [(1, "re: your letter")]),
-        ("a 5\" nail - a 3\" nail", [(1, 'a 5" nail'), (-1, 'a 3" nail')]),
+        ('a 5" nail - a 3" nail', [(1, 'a 5" nail'), (-1, 'a 3" nail')]),
         ("夜 + 2:海滩\n- 狗", [(1, "夜"), (2, "海滩"), (-1, "狗")]),
     ],
 )

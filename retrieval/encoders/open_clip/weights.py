@@ -182,7 +182,7 @@ def _holds_tensors(file: Path) -> bool:
     try:
         state = load_state_dict(str(file))
         return bool(state) and any(isinstance(value, Tensor) for value in state.values())
-    except Exception:  # torch, pickle, zipfile, safetensors: each its own kinds
+    except Exception:  # noqa: BLE001 - torch, pickle, zipfile, safetensors: each its own kinds
         return False
 
 
