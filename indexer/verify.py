@@ -13,7 +13,7 @@ import hashlib
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from typing import TypeVar
@@ -188,7 +188,7 @@ class _Check:
     def finish(self) -> None:
         """Let the next run do again what can't be mended from what is here."""
         rows = [row for row in self.session.ledger.scan() if row.asset in self.redo]
-        self.session.ledger.drop(row.uri for row in rows)
+        self.session.ledger.put(replace(row, recipe="") for row in rows)
 
     def _input(self, document: Document) -> Iterator[object]:
         """The encoder input of a document that has one input, if its file is still as it was."""

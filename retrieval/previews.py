@@ -111,7 +111,8 @@ def contact_sheet(
     top = _MARGIN + (_HEADING_PX + _GAP if heading else 0)
     step_y = tile_px + _TITLE_PX + _SUBTITLE_PX + 16 + _GAP
     width = 2 * _MARGIN + across * (tile_px + _GAP) - _GAP
-    sheet = Image.new("RGB", (width, top + down * step_y + _MARGIN), _PAGE)
+    height = top + down * step_y - (_GAP if down else 0) + _MARGIN
+    sheet = Image.new("RGB", (width, height), _PAGE)
     draw = ImageDraw.Draw(sheet)
     if heading:
         _line(draw, (_MARGIN, _MARGIN - 4), heading, (_HEADING_PX, _INK), width - 2 * _MARGIN)

@@ -131,7 +131,7 @@ def test_nothing_found_is_told_by_the_exit_code(indexed: Path, echolens: Echolen
     [
         ([], "empty"),
         (["  "], "empty"),
-        (["- dog"], "what not to find"),
+        (["-s", "dog"], "what not to find"),
         (["0:dog"], "weight"),
         (["dog", "--where", "size >"], "filter"),
         (["dog", "--where", "colour = 'red'"], "colour"),

@@ -292,7 +292,7 @@ def test_read_only_refuses_to_write_and_reads(opened: Opener) -> None:
     for write in (
         lambda: store.upsert(ids_of(3), vectors_of(1)),
         lambda: store.delete(ids_of(1)),
-        lambda: store.compact(),
+        store.compact,
     ):
         with pytest.raises(StoreUnreachableError) as caught:
             write()

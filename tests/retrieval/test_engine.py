@@ -261,7 +261,7 @@ QUERIES = st.sampled_from(
 )
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(
     items=ITEMS,
     query=QUERIES,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from retrieval.schema import Channel, FloatArray
 from retrieval.segments import SegmentStore
 
 pytest.importorskip("faiss")
-from retrieval.vector_stores.faiss import FaissStore  # noqa: E402 (only where faiss is installed)
+from retrieval.vector_stores.faiss import FaissStore
 
 DIM, N = 16, 4_000
 CHANNEL = Channel("toy", "image", DIM, "toy:", "fingerprint")
@@ -59,14 +58,13 @@ def index_files(folder: Path) -> list[str]:
 
 
 @pytest.fixture
-def only_the_index(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def only_the_index(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forbids `faiss:` to look at every row, which would hide an index that isn't used."""
 
     def refuse(*_: object) -> None:
         raise AssertionError("looked at every row")
 
     monkeypatch.setattr(FaissStore, "exhaustive", refuse)
-    yield
 
 
 def assert_equal_answers(folder: Path, store: SegmentStore, *ks: int) -> None:

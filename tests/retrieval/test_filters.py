@@ -209,12 +209,14 @@ def sql(tree: Filter) -> str:
             return f'"{name}" {op} {literal}'
 
 
+@settings(deadline=None)
 @given(TREES, st.lists(SIGHTED, max_size=5))
 def test_parsed_sql_means_what_was_written(tree: Filter, seen: list[dict[str, FieldValue]]) -> None:
     parsed = parse_where(sql(tree), FIELDS)
     assert [holds(parsed, one) for one in seen] == [holds(tree, one) for one in seen]
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=string.printable + "海'\"", max_size=40))
 def test_any_text_is_a_filter_or_a_filter_error(text: str) -> None:
     try:
@@ -235,7 +237,9 @@ def image(number: int) -> Document:
 
 
 # One store for all examples: each example's sightings replace those of the one before.
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60
+)
 @given(TREES, st.lists(SIGHTED, min_size=4, max_size=4))
 def test_the_document_store_admits_what_holds(
     documents: DocumentStore, tree: Filter, seen: list[dict[str, FieldValue]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import sqlite3
 import subprocess
@@ -15,7 +16,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval.errors import CorruptError, LockedError, NewerFormatError, StoreUnreachableError
+from retrieval.errors import (
+    CorruptError,
+    LockedError,
+    NewerFormatError,
+    StoreUnreachableError,  # noqa: F401 (for the code that other processes run)
+)
 from retrieval.protocols import Place
 from retrieval.schema import Channel, FloatArray
 from retrieval.segments import Segments, SegmentStore, rounding, sweep
@@ -66,12 +72,14 @@ def source_of(code: str) -> list[str]:
     return [
         sys.executable,
         "-c",
-        f"import sys\nsys.path[:0] = {paths!r}\nfrom test_segments import *\n{textwrap.dedent(code)}",
+        f"import sys\nsys.path[:0] = {paths!r}\nfrom test_segments import *\n"
+        + textwrap.dedent(code),
     ]
 
 
 def give_up_root() -> None:
     """Go on as a user whom permission bits bind. Everything must be imported by now."""
+    importlib.import_module("mmap")  # NumPy does it late, when root's own folders are closed
     if os.getuid() == 0:
         os.setgid(65534)
         os.setuid(65534)
