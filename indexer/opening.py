@@ -65,6 +65,7 @@ def create(
     """
     settings = settings or load_settings()
     directory = directory_of(name, settings)
+    encoder = encoder and _absolute(encoder, settings)
     asked = {"encoder": encoder, "vectors": vectors, "documents": documents, "assets": assets}
     if (directory / NAME).exists():
         _check_asked(directory, read_manifest(directory), asked)
@@ -74,8 +75,9 @@ def create(
     registry.check("asset_store", assets or settings.assets)
     _make_folder(directory)
     with _locked(directory):
+        url = encoder or _absolute(settings.encoder, settings)
         manifest = Manifest(
-            channels=_make_channels(directory, encoder or settings.encoder, settings),
+            channels=_make_channels(directory, url, settings),
             vectors=vectors or settings.vectors,
             documents=documents or settings.documents,
             assets=assets or settings.assets,
@@ -118,6 +120,12 @@ def _check_asked(directory: Path, manifest: Manifest, asked: dict[str, str | Non
                 f"The collection {directory} has {role} `{actual[role]}`, not `{url}`.",
                 advice="Leave the option out, or make another collection with --collection.",
             )
+
+
+def _absolute(url: str, settings: Settings) -> str:
+    """The encoder's URL as every process understands it, wherever it runs."""
+    scheme, _ = registry.split(url)
+    return f"{scheme}:{registry.open_encoder(url, device=settings.device).location}"
 
 
 def _make_folder(directory: Path) -> None:

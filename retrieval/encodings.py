@@ -27,11 +27,11 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_GUESSES = ["gb18030", "big5", "shift_jis", "euc_kr", "cp1252", "cp1251", "koi8_r"]
+_GUESSES = ["gb18030", "big5", "shift_jis", "euc_kr", "cp1252", "cp1251"]
 _SAMPLE = 1 << 18  # bytes that a guess looks at
 _CONTROLS = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
 _MOST_CONTROLS = 0.01  # of the bytes, in a text that isn't UTF-8
-_COMMON = 0.9  # of the characters, in a text that is taken for Chinese
+_COMMON = 0.8  # of the characters, in a text that is taken for Chinese
 _LETTERS = re.compile(rb"[A-Za-z]")
 _HIGH = re.compile(rb"[\x80-\xff]")
 _HIGH_RUN = re.compile(rb"[\x80-\xff]{3}")
@@ -85,8 +85,8 @@ def _guess(data: bytes) -> str | None:
 
 def _chinese(sample: bytes) -> str | None:
     """GB18030 or Big5, when nearly every character would be one of its common ones."""
-    # Leads below 0xA4 are punctuation in both.
-    pairs = [pair for pair in _PAIRS.findall(sample) if pair[0] >= 0xA4]
+    # Both keep their punctuation at 0xA1 to 0xA3.
+    pairs = [pair for pair in _PAIRS.findall(sample) if not 0xA1 <= pair[0] <= 0xA3]
     gb = sum(0xB0 <= pair[0] <= 0xD7 and pair[1] >= 0xA1 for pair in pairs)
     big5 = sum(0xA4 <= pair[0] <= 0xC6 and not 0x7F <= pair[1] <= 0xA0 for pair in pairs)
     if not pairs or max(gb, big5) < _COMMON * len(pairs):

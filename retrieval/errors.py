@@ -23,10 +23,7 @@ A message says what and where; ``advice`` says what next. Both are whole sentenc
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .schema import SkipReason
+from enum import StrEnum
 
 __all__ = [
     "BadInputError",
@@ -41,10 +38,33 @@ __all__ = [
     "NewerFormatError",
     "NotInstalledError",
     "QueryError",
+    "SkipReason",
     "StoreUnreachableError",
     "UsageError",
     "WeightsMissingError",
 ]
+
+
+class SkipReason(StrEnum):
+    """Why a file was not indexed. Closed: a report adds up over exactly these."""
+
+    UNSUPPORTED = "unsupported"  # a kind of file that isn't indexed
+    REMOVED = "removed"  # taken out by `remove`; stays out until restored
+    NO_CONTENT = "no_content"  # reads well, holds nothing to search (a blank text)
+    EMPTY = "empty"  # zero bytes
+    UNREADABLE = "unreadable"  # no permission, I/O error
+    DISAPPEARED = "disappeared"  # was listed, was gone when it was read
+    CHANGING = "changing"  # changed while it was read
+    CORRUPT = "corrupt"  # damaged, truncated, or not what its name says
+    TOO_LARGE = "too_large"  # more bytes or pixels than the limit
+    TOO_SLOW = "too_slow"  # decoding took longer than the limit
+    DECODER_FAILED = "decoder_failed"  # the decoder died or ran out of memory
+    NOT_INSTALLED = "not_installed"  # the decoder's package isn't here
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether a run that met this is done only in part (exit code 3)."""
+        return self not in (SkipReason.UNSUPPORTED, SkipReason.REMOVED, SkipReason.NO_CONTENT)
 
 
 class EcholensError(Exception):

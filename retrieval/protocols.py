@@ -80,6 +80,11 @@ class Encoder(Protocol):
     """
 
     @property
+    def location(self) -> str:
+        """What follows the scheme of its URL, with paths made absolute; the manifest keeps it."""
+        ...
+
+    @property
     def space(self) -> Space: ...
 
     @property
@@ -93,6 +98,10 @@ class Encoder(Protocol):
     @property
     def batch_size(self) -> int:
         """How many inputs it likes best at once."""
+        ...
+
+    def tolerance(self, modality: Modality) -> float:
+        """The least cosine at which a probe counts as the same, on another machine too."""
         ...
 
     def encode(self, modality: Modality, inputs: Sequence[Any], *, role: Role) -> FloatArray:

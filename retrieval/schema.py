@@ -18,12 +18,13 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Literal
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .errors import SkipReason as SkipReason
 
 FloatArray = NDArray[np.float32]
 Modality = Literal["text", "image", "audio", "video"]
@@ -38,28 +39,6 @@ CHANNEL_OF_KIND: Mapping[Kind, Modality] = {
     "shot": "video",
     "window": "audio",
 }
-
-
-class SkipReason(StrEnum):
-    """Why a file was not indexed. Closed: a report adds up over exactly these."""
-
-    UNSUPPORTED = "unsupported"  # a kind of file that isn't indexed
-    REMOVED = "removed"  # taken out by `remove`; stays out until restored
-    NO_CONTENT = "no_content"  # reads well, holds nothing to search (a blank text)
-    EMPTY = "empty"  # zero bytes
-    UNREADABLE = "unreadable"  # no permission, I/O error
-    DISAPPEARED = "disappeared"  # was listed, was gone when it was read
-    CHANGING = "changing"  # changed while it was read
-    CORRUPT = "corrupt"  # damaged, truncated, or not what its name says
-    TOO_LARGE = "too_large"  # more bytes or pixels than the limit
-    TOO_SLOW = "too_slow"  # decoding took longer than the limit
-    DECODER_FAILED = "decoder_failed"  # the decoder died or ran out of memory
-    NOT_INSTALLED = "not_installed"  # the decoder's package isn't here
-
-    @property
-    def is_failure(self) -> bool:
-        """Whether a run that met this is done only in part (exit code 3)."""
-        return self not in (SkipReason.UNSUPPORTED, SkipReason.REMOVED, SkipReason.NO_CONTENT)
 
 
 @dataclass(frozen=True, slots=True)

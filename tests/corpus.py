@@ -4,12 +4,11 @@ Gets: a path, and what the file shall be like. Gives: the path, with the file wr
 that file. Never: randomness without a seed; the same call writes the same pixels.
 
 Each function takes the path first and returns it. Good media: `picture` and its relatives, `text`,
-`html`, `markdown`, `pdf`. Bad ones: `truncated`, `png_bomb`, `empty`, `text_named`, `noise`.
+`html`, `markdown`. Bad ones: `truncated`, `png_bomb`, `empty`, `text_named`, `noise`, PDFs: `handmade_pdf`.
 """
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
+
 
 Colour = tuple[int, int, int]
 RED: Colour = (200, 40, 40)
@@ -289,18 +289,27 @@ def truncated(path: Path, share: float = 0.5) -> Path:
 
 
 def png_bomb(path: Path, side: int = 50_000) -> Path:
-    """A valid grey PNG of side x side black pixels in few bytes (0.1 % of its pixels)."""
-    squeeze = zlib.compressobj(9)
-    row = b"\x00" * (side + 1)
-    stream = b"".join(squeeze.compress(row * 100) for _ in range(side // 100)) + squeeze.flush()
+    """A valid grey PNG of side x side black pixels in a thousandth of its size."""
     header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
     path.write_bytes(
         b"\x89PNG\r\n\x1a\n"
         + _png_chunk(b"IHDR", header)
-        + _png_chunk(b"IDAT", stream)
+        + _png_chunk(b"IDAT", _deflated_zeros(side * (side + 1)))
         + _png_chunk(b"IEND", b"")
     )
     return path
+
+
+def _deflated_zeros(count: int) -> bytes:
+    """A zlib stream of that many zero bytes, without compressing each of them."""
+    block = bytes(1 << 20)
+    squeeze = zlib.compressobj(9, zlib.DEFLATED, -15)
+    # After a full flush a block refers to nothing before it, so it can be repeated.
+    repeated = squeeze.compress(block) + squeeze.flush(zlib.Z_FULL_FLUSH)
+    whole, rest = divmod(count, len(block))
+    tail = squeeze.compress(bytes(rest)) + squeeze.flush()
+    adler = (count % 65521) << 16 | 1
+    return b"\x78\xda" + repeated * whole + tail + struct.pack(">I", adler)
 
 
 def empty(path: Path) -> Path:
@@ -353,63 +362,3 @@ def html(path: Path, title: str = "Field notes", body: str = "<p>A fox.</p><p>A 
         "<style>p { color: hiddenstyle }</style><script>var hiddenscript = 1;</script></head>"
         f"<body><h1>{title}</h1>{body}</body></html>",
     )
-
-
-def pdf(path: Path, pages: Sequence[str] = ("A fox in the garden.",), title: str = "") -> Path:
-    """A PDF with one line of text a page, in any script (through a ToUnicode table)."""
-    characters = sorted(set("".join(pages))) or [" "]
-    code = {character: index + 1 for index, character in enumerate(characters)}
-    pairs = "".join(
-        f"<{index:04x}> <{character.encode('utf-16-be').hex()}>\n"
-        for character, index in code.items()
-    )
-    to_unicode = (
-        "/CIDInit /ProcSet findresource begin 12 dict begin begincmap "
-        "/CMapName /U def /CMapType 2 def "
-        "1 begincodespacerange <0000> <ffff> endcodespacerange "
-        f"{len(code)} beginbfchar\n{pairs}endbfchar endcmap end end"
-    )
-    kids = " ".join(f"{6 + 2 * index} 0 R" for index in range(len(pages)))
-    objects = [
-        "<< /Type /Catalog /Pages 2 0 R >>",
-        f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>",
-        "<< /Type /Font /Subtype /Type0 /BaseFont /Any /Encoding /Identity-H "
-        "/DescendantFonts [4 0 R] /ToUnicode 5 0 R >>",
-        "<< /Type /Font /Subtype /CIDFontType2 /BaseFont /Any /DW 600 "
-        "/CIDSystemInfo << /Registry (Adobe) /Ordering (Identity) /Supplement 0 >> "
-        "/FontDescriptor << /Type /FontDescriptor /FontName /Any /Flags 4 "
-        "/FontBBox [0 0 1000 1000] /ItalicAngle 0 /Ascent 800 /Descent -200 /CapHeight 700 "
-        "/StemV 80 >> >>",
-        _pdf_stream(to_unicode),
-    ]
-    for index, line in enumerate(pages):
-        shown = "".join(f"{code[character]:04x}" for character in line)
-        objects.append(
-            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 2000 200] "
-            f"/Resources << /Font << /F 3 0 R >> >> /Contents {7 + 2 * index} 0 R >>"
-        )
-        objects.append(_pdf_stream(f"BT /F 12 Tf 20 100 Td <{shown}> Tj ET" if shown else ""))
-    objects.append(f"<< /Title <feff{title.encode('utf-16-be').hex()}> >>")
-    path.write_bytes(_pdf_file(objects))
-    return path
-
-
-def _pdf_stream(content: str) -> str:
-    return f"<< /Length {len(content)} >>\nstream\n{content}\nendstream"
-
-
-def _pdf_file(objects: Sequence[str]) -> bytes:
-    file = io.BytesIO(b"%PDF-1.7\n")
-    file.seek(0, io.SEEK_END)
-    places = []
-    for number, body in enumerate(objects, start=1):
-        places.append(file.tell())
-        file.write(f"{number} 0 obj\n{body}\nendobj\n".encode("ascii"))
-    table = file.tell()
-    rows = "".join(f"{place:010d} 00000 n \n" for place in places)
-    file.write(
-        f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{rows}"
-        f"trailer\n<< /Size {len(objects) + 1} /Root 1 0 R /Info {len(objects)} 0 R >>\n"
-        f"startxref\n{table}\n%%EOF\n".encode("ascii")
-    )
-    return file.getvalue()

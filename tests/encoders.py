@@ -77,11 +77,16 @@ class HashEncoder:
         if unknown := options.keys() - _OPTIONS:
             raise ValueError(f"hash: knows no option {', '.join(sorted(unknown))}")
         self._options = options
+        self.location = location
         self._weights = options.get("weights", "1")
         self.space = Space("test-hash-32", DIM, frozenset[Modality](("text", "image")))
         self.wants = Wants(pixels=64, text_tokens=256)
         self.batch_size = 16
         self.fingerprint = hashlib.sha256(f"hash {self._weights}".encode()).hexdigest()
+
+    def tolerance(self, modality: Modality) -> float:
+        """Computed exactly."""
+        return 0.9999
 
     def encode(self, modality: Modality, inputs: Sequence[Any], *, role: Role) -> FloatArray:
         """`(n, 32)` float32 of norm 1, unless `location` asked for something wrong."""

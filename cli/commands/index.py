@@ -150,7 +150,7 @@ def _show(call: Call, report: IndexReport) -> None:
         "missing (kept until --prune)": report.missing,
     }
     if any(beside.values()):
-        call.note("beside these: " + ", ".join(f"{n} {what}" for what, n in beside.items() if n))
+        call.note("beside these: " + ", ".join(f"{what} {n}" for what, n in beside.items() if n))
     if call.verbose:
         stages = ", ".join(f"{name} {duration(s)}" for name, s in report.stages.items())
         call.note(f"time: {duration(report.seconds)}" + (f" ({stages})" if stages else ""))

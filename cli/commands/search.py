@@ -17,9 +17,10 @@ import click
 from .. import output
 from ..errors import ExitCode
 from ..options import Call, common, formats
+from ..sheet import write_sheet
 
 if TYPE_CHECKING:
-    from retrieval import Collection, Hit, Part, Query, Results
+    from retrieval import Hit, Part, Query, Results
 
 PART_HELP = "words, image:FILE or like:DOCUMENT, weighted as 2:PART"
 
@@ -72,7 +73,8 @@ def command(
         results = collection.search(query, **filters)
         _show(results, form, b"\0" if nul else b"\n")
         if sheet is not None and results:
-            _write_sheet(call, collection, results, sheet)
+            write_sheet(collection, results, sheet)
+            call.note(f"contact sheet: {sheet}")
     if results.degraded or call.verbose:
         for remark in results.notes:
             call.note(f"note: {remark}")
@@ -176,10 +178,3 @@ def place(hit: Hit) -> str:
 def as_record(hit: Hit) -> dict[str, object]:
     """A hit as JSON: every field of `Hit`, and its place; the README describes it."""
     return {**asdict(hit), "path": place(hit), "paths": list(hit.paths)}
-
-
-def _write_sheet(call: Call, collection: Collection, results: Results, sheet: str) -> None:
-    from retrieval.previews import contact_sheet
-
-    contact_sheet(results, collection.backends.assets.open, Path(sheet))
-    call.note(f"contact sheet: {sheet}")

@@ -63,6 +63,7 @@ class StarterEncoder:
     space = Space("starter-conse-384", DIM, frozenset({"text", "image"}))
     wants = Wants(pixels=PICTURE_SIDE, text_tokens=TEXT_TOKENS)
     batch_size = TEXTS_AT_ONCE
+    location = ""
 
     def __init__(
         self, location: str = "", *, device: str = "auto", threads: int | None = None
@@ -91,6 +92,14 @@ class StarterEncoder:
         """32 hex digits of the weights' digests, noted when they were built, and the recipe."""
         parts = json.dumps([RECIPE, _digests()], sort_keys=True)
         return hashlib.sha256(parts.encode()).hexdigest()[:32]
+
+    def tolerance(self, modality: Modality) -> float:
+        """Pictures go through int8 kernels, which round otherwise on another kind of processor.
+
+        The same graph computed in float gave the probe pictures at cosines down to 0.9976;
+        different probe pictures are at most 0.41 alike.
+        """
+        return 0.99 if modality == "image" else 0.9999
 
     def encode(
         self,

@@ -74,7 +74,6 @@ def check_encoder(
     stored: FloatArray,
     *,
     where: str,
-    tolerance: float = TOLERANCE,
 ) -> None:
     """Encode one probe again, as a document, and compare it with `stored`, from `encode_probes`.
 
@@ -82,7 +81,7 @@ def check_encoder(
         EncoderMismatchError: as `check_vectors` says.
     """
     again = encoder.encode(modality, probe_inputs(modality)[:1], role="document")
-    check_vectors(stored[:1], again, where=where, tolerance=tolerance)
+    check_vectors(stored[:1], again, where=where, tolerance=encoder.tolerance(modality))
 
 
 def check_vectors(

@@ -195,7 +195,8 @@ def _encode_with_probe(
             f"{backends.directory} keeps no probe of {where} for {modality}.",
             advice="Restore probes.npz from a backup, or index again into a new collection.",
         )
-    check_vectors(stored[row : row + 1], vectors[-1:], where=where)
+    tolerance = encoder.tolerance(modality)
+    check_vectors(stored[row : row + 1], vectors[-1:], where=where, tolerance=tolerance)
     return vectors[:-1]
 
 

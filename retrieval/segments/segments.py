@@ -62,7 +62,16 @@ class Segments:
         self._last: Snapshot | None = None
         self.is_open = True
         if not read_only:
-            self._recover()
+            try:
+                self._recover()
+            except BaseException:
+                self.close()
+                raise
+
+    def state(self) -> State:
+        """The last committed state's numbers, without a look at the rows."""
+        with self._catalogue.reading() as state:
+            return state
 
     def snapshot(self) -> Snapshot:
         """The last committed state."""
@@ -81,9 +90,8 @@ class Segments:
 
     def holds(self, snapshot: Snapshot) -> bool:
         """Whether the rows that were alive in `snapshot` have all been untouched until now."""
-        with self._catalogue.reading() as state:
-            mine = snapshot.state
-            return (state.generation, state.dead) == (mine.generation, mine.dead)
+        now, then = self.state(), snapshot.state
+        return (now.generation, now.dead) == (then.generation, then.dead)
 
     def append(self, ids: ByteArray, vectors: FloatArray) -> None:
         """Write n different (n, 16) ids and (n, dim) vectors; a known id gets its new vector.

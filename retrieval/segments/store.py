@@ -89,7 +89,7 @@ class SegmentStore:
 
     def count(self) -> int:
         """The number of vectors."""
-        state = self.segments.snapshot().state
+        state = self.segments.state()
         return state.rows - state.dead
 
     def scan(self) -> Iterator[str]:

@@ -31,6 +31,7 @@ from typing import Any, ClassVar
 import faiss
 import numpy as np
 
+from ..errors import CorruptError
 from ..protocols import Place
 from ..schema import Channel, FloatArray
 from ..segments import RowArray, SegmentStore, Snapshot, candidates, rounding, sweep, threshold
@@ -97,9 +98,13 @@ class FaissStore(SegmentStore):
 
     def close(self) -> None:
         """Save the index, where it was opened for writing, and close the files."""
-        if self.segments.is_open and not self.read_only:
-            self._save()
-        super().close()
+        try:
+            if self.segments.is_open and not self.read_only:
+                self._save()
+        except CorruptError:
+            pass  # searching and checking tell of it; closing has nothing to add
+        finally:
+            super().close()
 
     def nominate(self, snapshot: Snapshot, queries: FloatArray, k: int) -> list[RowArray]:
         """For each query the rows that may be among its k best, none of them missing."""
@@ -166,7 +171,10 @@ class FaissStore(SegmentStore):
         return _Index(generation, label.rows, flat)
 
     def _save(self) -> None:
-        """Write the index of the present rows, if they want one and the saved one doesn't fit."""
+        """Write the index of the present rows, if they want one and the saved one doesn't fit.
+
+        A disk without room for it is no error: whoever reads then builds the index in memory.
+        """
         snapshot = self.segments.snapshot()
         rows, generation = len(snapshot.rows), snapshot.state.generation
         label = self._label(generation)
@@ -174,17 +182,20 @@ class FaissStore(SegmentStore):
         if rows <= covered + self._allowed_tail(covered):
             return
         path = self._path(generation)
-        _replace(path, faiss.serialize_index(self._built(snapshot).flat).data)
-        label = _Label(_FORMAT, rows, snapshot.state.dead, path.stat().st_size, _checksum(path))
-        _replace(path.with_suffix(".json"), json.dumps(asdict(label)).encode("ascii"))
+        with suppress(OSError):
+            _replace(path, faiss.serialize_index(self._built(snapshot).flat).data)
+            size, dead = path.stat().st_size, snapshot.state.dead
+            label = _Label(_FORMAT, rows, dead, size, _checksum(path))
+            _replace(path.with_suffix(".json"), json.dumps(asdict(label)).encode("ascii"))
 
     def _remove_stale(self) -> None:
         """Remove saved indexes of other generations, and one that holds a row that has died."""
-        state = self.segments.snapshot().state
-        label = self._label(state.generation)
-        keep = {self._path(state.generation)} if label and label.dead == state.dead else set()
-        for path in self.segments.folder.glob("index-*.*"):
-            if path.with_suffix(".faiss") not in keep:
+        state = self.segments.state()
+        label, path = self._label(state.generation), self._path(state.generation)
+        fits = label is not None and label.dead == state.dead
+        keep = {path, path.with_suffix(".json")} if fits else set()
+        for path in self.segments.folder.glob("index-*"):
+            if path not in keep:
                 with suppress(FileNotFoundError, PermissionError):  # mapped, on Windows
                     path.unlink()
 
@@ -222,8 +233,12 @@ def _checksum(path: Path) -> int:
 def _replace(path: Path, data: bytes | memoryview) -> None:
     """Write a file whole or not at all."""
     new = path.with_name(path.name + ".new")
-    with new.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    try:
+        with new.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import subprocess
-import sys
-import textwrap
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -24,16 +18,13 @@ from hypothesis.stateful import (
 )
 
 from retrieval.errors import StoreUnreachableError
-from retrieval.protocols import Place, VectorStore
-from retrieval.registry import open_vector_store, schemes
-from retrieval.schema import Channel, FloatArray, Ranking
+from retrieval.protocols import VectorStore
+from retrieval.registry import schemes
+from retrieval.schema import FloatArray
 
-DIM = 8
-CHANNEL = Channel("toy", "image", DIM, "toy:", "fingerprint")
+from .vector_store_model import DIM, TEST_URLS, agrees, ids_of, open_store, same, vectors_of
 
-# What each scheme needs to be tested: the URL of a store whose data goes with the folder.
 # `faiss-indexed` is `faiss:` with an index over even a handful of rows.
-TEST_URLS = {"exact": "exact:", "faiss": "faiss:"}
 VARIANTS = (*TEST_URLS, "faiss-indexed")
 
 Opener = Callable[..., VectorStore]
@@ -59,50 +50,12 @@ def opened(scheme: str, tmp_path: Path) -> Iterator[Opener]:
     stores: list[VectorStore] = []
 
     def open_it(*, read_only: bool = False, folder: Path = tmp_path) -> VectorStore:
-        stores.append(open_vector_store(Place(TEST_URLS[scheme], folder, read_only), CHANNEL))
+        stores.append(open_store(scheme, folder, read_only=read_only))
         return stores[-1]
 
     yield open_it
     for store in stores:
         store.close()
-
-
-def ids_of(*names: object) -> list[str]:
-    return [hashlib.blake2b(str(name).encode(), digest_size=16).hexdigest() for name in names]
-
-
-def vectors_of(n: int, seed: int = 0) -> FloatArray:
-    """(n, DIM) float32 of norm 1."""
-    raw = np.random.default_rng(seed).standard_normal((n, DIM))
-    return (raw / np.linalg.norm(raw, axis=1, keepdims=True)).astype(np.float32)
-
-
-def naive(held: dict[str, FloatArray], query: FloatArray, k: int) -> Ranking:
-    """What a search must answer: everything scored in float64, sorted by score and id."""
-    scored = [
-        (np.float32(v.astype(np.float64) @ query.astype(np.float64)), i) for i, v in held.items()
-    ]
-    best = sorted(scored, key=lambda pair: (-pair[0], pair[1]))[:k]
-    return Ranking(tuple(i for _, i in best), np.array([s for s, _ in best], np.float32))
-
-
-def same(one: Ranking, other: Ranking) -> bool:
-    return one.ids == other.ids and np.array_equal(one.scores, other.scores)
-
-
-def agrees(answer: Ranking, held: dict[str, FloatArray], query: FloatArray, k: int) -> bool:
-    """Whether an answer is the naive one, up to the last bit of a float32 score."""
-    expected = naive(held, query, k)
-    return (
-        len(answer) == len(expected)
-        and np.allclose(answer.scores, expected.scores, rtol=0, atol=2e-7)
-        and all(
-            abs(float(held[i] @ query) - s) < 1e-6
-            for i, s in zip(answer.ids, answer.scores, strict=True)
-        )
-        and list(zip(-answer.scores, answer.ids, strict=True))
-        == sorted(zip(-answer.scores, answer.ids, strict=True))
-    )
 
 
 def files_of(folder: Path) -> dict[Path, bytes]:
@@ -416,7 +369,7 @@ def machine(opened_at: Callable[[bool], VectorStore]) -> type[RuleBasedStateMach
 
 def test_any_sequence_agrees_with_a_dict(scheme: str, tmp_path: Path) -> None:
     def opened_at(read_only: bool) -> VectorStore:
-        return open_vector_store(Place(TEST_URLS[scheme], tmp_path, read_only), CHANNEL)
+        return open_store(scheme, tmp_path, read_only=read_only)
 
     run_state_machine_as_test(
         machine(opened_at),
@@ -434,9 +387,7 @@ def test_any_sequence_agrees_with_a_dict(scheme: str, tmp_path: Path) -> None:
 def test_answers_are_the_naive_ones(
     scheme: str, tmp_path_factory: pytest.TempPathFactory, seed: int, n: int, k: int
 ) -> None:
-    store = open_vector_store(
-        Place(TEST_URLS[scheme], tmp_path_factory.mktemp("store"), False), CHANNEL
-    )
+    store = open_store(scheme, tmp_path_factory.mktemp("store"))
     try:
         vectors, query = vectors_of(n, seed), vectors_of(1, seed + 1)
         store.upsert(ids_of(*range(n)), vectors)
@@ -444,103 +395,3 @@ def test_answers_are_the_naive_ones(
         assert agrees(store.search(query, k)[0], held, query[0], k)
     finally:
         store.close()
-
-
-# ---- other processes
-
-BATCH = 10
-WRITER = """
-    import sys
-    sys.path.insert(0, {tests!r})
-    from pathlib import Path
-    from test_vector_stores import BATCH, CHANNEL, TEST_URLS, ids_of, vectors_of
-    from retrieval.protocols import Place
-    from retrieval.registry import open_vector_store
-
-    store = open_vector_store(Place(TEST_URLS[{scheme!r}], Path({folder!r}), False), CHANNEL)
-    for batch in range({first}, {last}):
-        names = [(batch, place) for place in range(BATCH)]
-        store.upsert(ids_of(*names), vectors_of(BATCH, seed=batch))
-        if {deletes} and batch % 3 == 2:
-            store.delete(ids_of(*((batch - 1, place) for place in range(BATCH))))
-        print(batch, flush=True)
-    store.close()
-"""
-
-
-@contextmanager
-def writer(
-    scheme: str, folder: Path, first: int, last: int, deletes: bool = False
-) -> Iterator[subprocess.Popen[str]]:
-    """A process that writes batches and prints the number of each once it has returned."""
-    code = textwrap.dedent(WRITER).format(
-        tests=str(Path(__file__).parent), scheme=scheme, folder=str(folder),
-        first=first, last=last, deletes=deletes,
-    )  # fmt: skip
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def batches_in(ids: set[str], upto: int) -> list[int]:
-    """The numbers of the batches that are there; fails when one is there in part."""
-    there = []
-    for batch in range(upto):
-        present = ids & set(ids_of(*((batch, place) for place in range(BATCH))))
-        assert len(present) in (0, BATCH), f"batch {batch} is there in part"
-        there += [batch] if present else []
-    return there
-
-
-def test_two_readers_see_whole_batches_while_a_writer_goes_on(
-    scheme: str, opened: Opener, tmp_path: Path
-) -> None:
-    readers, last, seen = [opened(read_only=True), opened(read_only=True)], 40, 0
-    with writer(scheme, tmp_path, 0, last, deletes=True) as process:
-        while process.poll() is None:
-            for reader in readers:
-                query = vectors_of(1, seed=seen)
-                answer = reader.search(query, 10_000)[0]
-                there = batches_in(set(answer.ids), last)
-                held = {
-                    i: v
-                    for batch in there
-                    for i, v in zip(
-                        ids_of(*((batch, place) for place in range(BATCH))),
-                        vectors_of(BATCH, seed=batch),
-                        strict=True,
-                    )
-                }
-                assert agrees(answer, held, query[0], 10_000)
-                newest = max(there, default=0)
-                assert newest >= seen
-                seen = newest
-        assert process.returncode == 0
-    assert seen > 0 or readers[0].count() > 0
-    expected = [b for b in range(last) if b % 3 != 1]
-    assert all(batches_in(set(r.scan()), last) == expected for r in readers)
-
-
-def test_a_killed_writer_loses_nothing_that_it_acknowledged(
-    scheme: str, opened: Opener, tmp_path: Path
-) -> None:
-    random, acknowledged = np.random.default_rng(7), -1
-    for _ in range(5):
-        with writer(scheme, tmp_path, acknowledged + 1, 10_000) as process:
-            assert process.stdout is not None
-            acknowledged = int(process.stdout.readline())
-            time.sleep(random.uniform(0, 0.06))
-            process.kill()
-            acknowledged = max([acknowledged, *map(int, process.stdout.read().split())])
-        for read_only in (True, False):
-            store = opened(read_only=read_only)
-            there = batches_in(set(store.scan()), acknowledged + 3)
-            assert there[: acknowledged + 1] == list(range(acknowledged + 1))
-            assert list(store.check()) == []
-            newest = vectors_of(BATCH, seed=acknowledged)
-            assert store.search(newest[:1], 1)[0].ids == tuple(ids_of((acknowledged, 0)))
-            store.close()

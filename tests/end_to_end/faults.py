@@ -27,8 +27,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 WRITING = frozenset(
-    "fsync replace rename unlink remove mkdir execute executemany executescript commit write "
-    "truncate ftruncate pwrite flush close tofile".split()
+    ["fsync", "replace", "rename", "unlink", "remove", "mkdir", "execute", "executemany", "executescript", "commit", "write", "truncate", "ftruncate", "pwrite", "flush", "close", "tofile"]
 )
 ROOT = Path(__file__).parents[2]
 OURS = (str(ROOT / "retrieval"), str(ROOT / "indexer"))
@@ -87,7 +86,7 @@ def main() -> None:
 
 def _run(command: Callable[[], None], job: dict[str, Any]) -> NoReturn:
     os.environ["ECHOLENS_HOME"] = job["home"]
-    # The decoding processes' server is our parent's child, so we can't ask whether it runs; it does.
+    # Their server is our parent's child, so we cannot ask whether it runs; it does.
     forkserver._forkserver.ensure_running = lambda: None  # type: ignore[attr-defined]
     sys.argv = ["echolens", *job["arguments"]]
     sys.stdout = sys.stderr

@@ -37,7 +37,7 @@ class Tree:
         counts: Counter[str] = Counter()
         done: dict[str, str] = {}
         before = dict(self.known)
-        for name in sorted(self.given(), key=lambda n: _walk_order(n)):
+        for name in sorted(self.given(), key=_walk_order):
             state, kind = self._state(name), _effective(name, self._content(name))
             counts[self._outcome(name, state, kind, before, done)] += 1
         vanished = [name for name in before if name not in self.given()]

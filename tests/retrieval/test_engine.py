@@ -327,13 +327,19 @@ def test_promise_5_same_question_same_answer(some: Open, query: str) -> None:
         assert answers(search(some.backends, asked, k=k)) == answers(first)[:k]
 
 
+@pytest.mark.parametrize("first", [1, 2, 8])
+@pytest.mark.parametrize(
+    "words", ["red thing", "green number", "a blue thing number 14", "5:thing 7"]
+)
+@pytest.mark.parametrize("colour", COLOURS)
 def test_promise_5_depth_does_not_change_the_answer(
-    some: Open, monkeypatch: pytest.MonkeyPatch
+    some: Open, monkeypatch: pytest.MonkeyPatch, words: str, colour: str, first: int
 ) -> None:
-    asked = parse_query("red thing", add=[png("green")])
+    asked = parse_query(words, add=[png(colour)])
     whole = answers(search(some.backends, asked, k=36))
-    monkeypatch.setattr(engine, "first_depth", lambda k: k)
-    for k in (1, 3, 9, 30):
+    monkeypatch.setattr(engine, "first_depth", lambda _k: first)
+    monkeypatch.setattr(engine, "FIRST_SCORED", 1)
+    for k in (1, 2, 3, 9, 30):
         assert answers(search(some.backends, asked, k=k)) == whole[:k]
 
 

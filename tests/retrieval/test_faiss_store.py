@@ -154,3 +154,20 @@ def test_a_reader_writes_no_index(folder: Path) -> None:
     assert_equal_answers(folder, reader, 10)
     reader.close()
     assert index_files(folder) == []
+
+
+def test_what_a_writer_that_died_left_of_an_index_goes(folder: Path) -> None:
+    home = folder / "vectors/toy/image"
+    (home / "index-1.faiss.new").write_bytes(vectors_of(1).astype(np.float16).tobytes())
+    (home / "index-7.faiss").write_bytes(b"of another generation")
+    opened(folder).close()
+    assert index_files(folder) == ["index-1.faiss", "index-1.json"]
+
+
+def test_a_damaged_store_is_opened_checked_and_closed(folder: Path) -> None:
+    rows = folder / "vectors/toy/image/rows-1.f32"
+    rows.write_bytes(rows.read_bytes()[:100])
+    store = opened(folder)
+    assert store.count() == N
+    assert len(list(store.check())) == 1
+    store.close()

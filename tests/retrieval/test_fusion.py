@@ -125,6 +125,16 @@ def test_one_unfinished_leg_is_settled_as_soon_as_k_stand_above_its_floor() -> N
     assert not settled(fused, some, 5)  # the next could tie with the fifth
 
 
+def test_an_unseen_group_may_be_good_in_every_leg() -> None:
+    background = Background(0.0, 1.0)
+    image = leg("image", {"a": 0.9, "c": 0.6, "u": 0.55}, 1.0, background)
+    text = leg("text", {"b": 0.8, "d": 0.6, "u": 0.55}, 1.0, background)
+    some = [cut(image, 2), cut(text, 2)]
+    assert fusion.bound(some) == pytest.approx(1.2)
+    assert not settled(fuse(some, seen_by(some)), some, 1)
+    assert fuse([image, text], "abcdu")[0] == (pytest.approx(1.1), "u")
+
+
 def test_ranks_count_for_the_first_thousand_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fusion, "RECIPROCAL_DEPTH", 2)
     scores = {"a": 3.0, "b": 2.0, "c": 1.0, "d": 0.5}

@@ -116,6 +116,16 @@ class OpenClipEncoder:
         digest.update(json.dumps(about, sort_keys=True).encode())
         return digest.hexdigest()
 
+    @property
+    def location(self) -> str:
+        """The model, and the tag or the checkpoint's absolute path."""
+        named = self._named if isinstance(self._named, str) else self._named.absolute()
+        return f"{self._model}/{named}"
+
+    def tolerance(self, modality: Modality) -> float:  # noqa: ARG002 - the same for both
+        """In fp32 another machine or batch moves a vector by far less."""
+        return 0.9999
+
     def encode(
         self,
         modality: Modality,

@@ -1,0 +1,41 @@
+"""``--sheet``: the hits of a search as one picture.
+
+Gets: results and the assets' bytes. Gives: a PNG file. Touches: that file. Never: draws by itself.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from retrieval import Collection, Hit, Results
+    from retrieval.previews import Tile
+
+
+def write_sheet(collection: Collection, results: Results, file: str) -> None:
+    """Draw the hits, best first, and write them to `file` as a PNG."""
+    from retrieval.previews import contact_sheet
+
+    tiles = [_tile(collection, hit) for hit in results]
+    drawn = io.BytesIO()
+    contact_sheet(tiles, heading=results.query).save(drawn, "PNG")
+    Path(file).expanduser().write_bytes(drawn.getvalue())
+
+
+def _tile(collection: Collection, hit: Hit) -> Tile:
+    from retrieval.previews import Tile
+    from retrieval.schema import printable
+
+    open_it = partial(collection.backends.assets.open, hit.asset)
+    is_picture = hit.fields.get("modality") == "image"
+    text = printable(hit.text or "")
+    return Tile(
+        picture=open_it if is_picture else None,
+        title=printable(os.path.basename((*hit.paths, *hit.uris, hit.asset)[0])),
+        subtitle=text if is_picture else "",
+        text=text,
+    )
