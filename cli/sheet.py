@@ -36,6 +36,6 @@ def _tile(collection: Collection, hit: Hit) -> Tile:
     return Tile(
         picture=open_it if is_picture else None,
         title=printable(os.path.basename((*hit.paths, *hit.uris, hit.asset)[0])),
-        subtitle=text if is_picture else "",
+        subtitle=text if is_picture and text else f"{hit.score:.2f}",
         text=text,
     )

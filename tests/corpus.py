@@ -4,7 +4,8 @@ Gets: a path, and what the file shall be like. Gives: the path, with the file wr
 that file. Never: randomness without a seed; the same call writes the same pixels.
 
 Each function takes the path first and returns it. Good media: `picture` and its relatives, `text`,
-`html`, `markdown`. Bad ones: `truncated`, `png_bomb`, `empty`, `text_named`, `noise`, PDFs: `handmade_pdf`.
+`html`, `markdown`. Bad ones: `truncated`, `png_bomb`, `empty`, `text_named`, `noise`.
+PDFs stand in `handmade_pdf`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
-
 
 Colour = tuple[int, int, int]
 RED: Colour = (200, 40, 40)

@@ -90,11 +90,13 @@ class SqliteStore:
         with self._writing() as connection:
             rows_of.write_documents(connection, {document.id: document for document in documents})
             rows_of.write_sightings(connection, {sighting.uri: sighting for sighting in sightings})
+            rows_of.delete_unused_fields(connection)
 
     def forget(self, uris: Sequence[str]) -> None:
         """Delete sightings; their captions and fields are gone from the files too."""
         with self._writing() as connection:
             rows_of.delete_sightings(connection, uris)
+            rows_of.delete_unused_fields(connection)
         self._erase_log()
 
     def delete(self, ids: Sequence[str]) -> None:

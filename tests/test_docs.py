@@ -1,0 +1,120 @@
+"""The documents keep up with the code: commands, options, settings, exit codes, public names."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import click
+import pytest
+
+import indexer
+import retrieval
+from cli.errors import ExitCode
+from cli.main import COMMANDS, echolens
+from retrieval.registry import schemes
+from retrieval.schema import SkipReason
+from retrieval.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def _command(name: str) -> click.Command:
+    command = echolens.get_command(click.Context(echolens), name)
+    assert command is not None
+    return command
+
+
+def _examples(text: str) -> Iterator[list[str]]:
+    """The arguments of every ``echolens ...`` in a text of shell lines, also behind a pipe."""
+    for line in text.splitlines():
+        before_comment = re.sub(r"\s#.*", "", line.strip().removeprefix("$ "))
+        for part in before_comment.split(" | "):
+            if part.startswith("echolens ") and "COMMAND" not in part:
+                yield shlex.split(part)[1:]
+
+
+def _consoles(text: str) -> str:
+    return "\n".join(re.findall(r"```console\n(.*?)```", text, flags=re.DOTALL))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_and_each_of_its_options_have_help(name: str) -> None:
+    command = _command(name)
+
+    assert command.help
+    assert "Example" in command.help
+    assert len(command.get_short_help_str(100)) <= 60, "is cut off in `echolens --help`"
+    options = [p for p in command.params if isinstance(p, click.Option)]
+    assert [option.name for option in options if not option.help] == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_stands_in_the_readme(name: str) -> None:
+    assert f"| `echolens {name}` |" in README
+
+
+HELP = [example for name in COMMANDS for example in _examples(_command(name).help or "")]
+IN_README = list(_examples(_consoles(README)))
+
+
+@pytest.mark.parametrize("arguments", [*HELP, *IN_README], ids=shlex.join)
+def test_an_example_parses(arguments: list[str]) -> None:
+    context = echolens.make_context("echolens", list(arguments))
+    name, command, rest = echolens.resolve_command(
+        context, [*context._protected_args, *context.args]
+    )
+
+    assert command is not None
+    command.make_context(name, rest, parent=context)
+
+
+def test_there_are_examples_to_parse() -> None:
+    assert len(HELP) >= len(COMMANDS)
+    assert len(IN_README) >= 5
+
+
+@pytest.mark.parametrize("setting", [field.name for field in fields(Settings)])
+def test_a_setting_stands_in_the_readme_with_its_default(setting: str) -> None:
+    default = getattr(Settings(home=Path("home")), setting)
+    row = re.search(rf"^\| `{setting}` \| `ECHOLENS_{setting.upper()}` \| (.*?) \|", README, re.M)
+
+    assert row is not None
+    if setting != "home":
+        assert row[1] == f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+
+
+@pytest.mark.parametrize("name", [*retrieval.__all__, *indexer.__all__])
+def test_a_public_name_stands_in_the_readme(name: str) -> None:
+    assert re.search(rf"`{name}\b", README)
+
+
+@pytest.mark.parametrize("code", ExitCode)
+def test_an_exit_code_stands_in_the_readme(code: ExitCode) -> None:
+    assert f"\n| {code.value} | " in README
+
+
+@pytest.mark.parametrize("reason", SkipReason)
+def test_a_reason_to_skip_stands_in_the_readme(reason: SkipReason) -> None:
+    assert f"| `{reason.value}` |" in README
+    row = next(line for line in README.splitlines() if line.startswith(f"| `{reason.value}` |"))
+    assert row.endswith("| yes |" if reason.is_failure else "| no |")
+
+
+@pytest.mark.parametrize(
+    "scheme", [name for name, entry in schemes("encoder") if "outside" not in entry.about]
+)
+def test_an_encoder_stands_in_the_readme(scheme: str) -> None:
+    assert f"`{scheme}:" in README
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_a_link_to_a_file_leads_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    targets = re.findall(r"\]\((?!https?://)([^)#]+)", text)
+
+    assert [target for target in targets if not (ROOT / target).exists()] == []
