@@ -26,6 +26,7 @@ from typing import Any, Self
 from pebble import ProcessExpired, ProcessPool
 
 from retrieval import registry
+from retrieval.encodings import decode_text
 from retrieval.errors import BadInputError, EcholensError
 from retrieval.protocols import Limits, ModalityReader
 from retrieval.schema import Draft, FieldValue, Modality, SkipReason, Wants
@@ -203,9 +204,7 @@ def _sidecar_text(sidecar: Stat) -> str:
     if sidecar.size > SIDECAR_BYTES:
         raise BadInputError(SkipReason.TOO_LARGE, f"has more than {SIDECAR_BYTES:,} bytes")
     with _open(sidecar) as file:
-        data = file.read()
-    text: str = registry.open_modality("text", _limits).query_input(data, Wants()) if data else ""
-    return text
+        return decode_text(file.read())
 
 
 def _parse_json(text: str) -> tuple[list[str], dict[str, FieldValue]]:

@@ -24,7 +24,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import SkipReason as SkipReason
+from .errors import SkipReason as SkipReason  # noqa: PLC0414 - one of the nouns
 
 FloatArray = NDArray[np.float32]
 Modality = Literal["text", "image", "audio", "video"]

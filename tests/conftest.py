@@ -30,7 +30,7 @@ def _plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _no_user_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep a developer's own settings and collections out of the tests, and the tests out of them."""
+    """Keep a developer's own settings and collections apart from the tests."""
     for name in [name for name in os.environ if name.startswith("ECHOLENS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))

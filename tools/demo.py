@@ -19,8 +19,8 @@ DEMO = ROOT / "demo"
 COLLECTION = "demo/collection"
 SHEET = "demo/sheet.png"
 
-# Photos of the scikit-image package, some with our captions. Most go without, as photos do: they are
-# found by what they show.
+# Photos of the scikit-image package, some with our captions. Most go without, as photos do: they
+# are found by what they show.
 CAPTIONS = {
     "astronaut.png": "An astronaut in an orange suit smiles in front of a flag",
     "brick.png": "",

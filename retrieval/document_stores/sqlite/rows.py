@@ -1,7 +1,7 @@
 """Documents and sightings as rows of the SQLite tables, both ways.
 
 Gets: values and a connection in a transaction. Gives: rows, values. Touches: the tables of
-`_sqlite_file`. Never: opens, commits or closes.
+`file`. Never: opens, commits or closes.
 """
 # ruff: noqa: S608 (SQL is put together from constants; what a user gives is a parameter)
 
@@ -14,9 +14,9 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from ..schema import Document, FieldValue, Sighting, Span, field_type
-from ..words import index_terms
-from ._sqlite_filters import bindable
+from ...schema import Document, FieldValue, Sighting, Span, field_type
+from ...words import index_terms
+from .filters import bindable
 
 DOCUMENT = "d.id, d.asset, d.kind, d.channel, d.span_start, d.span_end, d.text"
 IDS = "IN (SELECT blob(value) FROM json_each(?))"

@@ -14,8 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..errors import FilterError
-from ..schema import And, Compare, Exists, FieldValue, Filter, Like, Not, Or, printable
+from ...errors import FilterError
+from ...schema import And, Compare, Exists, FieldValue, Filter, Like, Not, Or, printable
 
 # Whether the leaf is asked of one sighting at a time (few documents are checked) or gives the
 # set of all its sightings, through the index on values (all documents are).

@@ -19,10 +19,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import CorruptError, LockedError, NewerFormatError, StoreUnreachableError
+from ...errors import CorruptError, LockedError, NewerFormatError, StoreUnreachableError
 
 FORMAT = 1
 WAIT_S = 10.0  # for another connection's commit
+WAIT_FOR_READERS_S = 0.5
 CACHE_KIB = 32_768
 
 # `words` is derived: document number -> terms, see retrieval.words. It keeps the terms that it
@@ -164,11 +165,13 @@ def commit(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def erase_log(connection: sqlite3.Connection) -> None:
-    """Move the log into the file and cut it to nothing; left to the next time if readers hold it.
+    """Move the log into the file and cut it to nothing: deleted rows stand in it until then.
 
-    Deleted rows stand in the log until then.
+    Where a reader holds an old state for long, it is left to the next delete, closing or opening.
     """
+    connection.execute(f"PRAGMA busy_timeout = {round(WAIT_FOR_READERS_S * 1000)}").fetchall()
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    connection.execute(f"PRAGMA busy_timeout = {round(WAIT_S * 1000)}").fetchall()
 
 
 def damage(connection: sqlite3.Connection) -> Iterator[str]:

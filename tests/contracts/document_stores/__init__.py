@@ -1,0 +1,1 @@
+"""The laws of `DocumentStore`, for every scheme that the registry knows."""

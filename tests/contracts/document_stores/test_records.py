@@ -1,0 +1,179 @@
+"""The laws of `DocumentStore`: documents and sightings by id."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from retrieval.errors import StoreUnreachableError
+from retrieval.registry import schemes
+from retrieval.schema import Document, Exists, Sighting, Span
+
+from .toys import TEST_URLS, Opener, asset_of, image, passage, seen, texts_found
+
+
+def test_every_scheme_has_a_test_url() -> None:
+    assert {name for name, _ in schemes("document_store")} == set(TEST_URLS)
+
+
+# ---- documents and sightings by id
+
+
+def test_an_empty_store_answers_with_nothing(opened: Opener) -> None:
+    absent = asset_of("absent")
+    for store in (opened(), opened(read_only=True)):
+        assert store.count() == 0
+        assert store.get([absent[:32], "no id", ""]) == {}
+        assert store.of_assets([absent, "no id"]) == store.sightings([absent, "no id"]) == {}
+        assert len(store.search("dog", 5)) == 0
+        assert store.select(None, 5) == []
+        assert store.matches([absent[:32]], None) == set()
+        assert [*store.scan(), *store.scan_sightings(), *store.check()] == []
+        assert store.fields() == {}
+
+
+def test_what_was_written_is_there_after_reopening(opened: Opener) -> None:
+    documents = [
+        image(1),
+        passage(1, "Zwölf 小狗 \0 \U0001f600\n"),
+        Document.of(asset_of(1), "passage", "toy/text", Span(3, 12), "a part"),
+        Document.of(asset_of(2), "window", "toy/audio", Span(0.1, 2.5)),
+    ]
+    fields = {"年": 2020, "ratio": 1.5, "whole": 2.0, "flash": False, "who": "O'Brien", "": "x"}
+    sightings = [
+        Sighting("file:///b", asset_of(1), fields, ("a caption", "标题")),
+        Sighting("file:///a", asset_of(1)),
+    ]
+    store = opened()
+    store.upsert(documents, sightings)
+    store.close()
+    for read_only in (True, False):
+        store = opened(read_only=read_only)
+        assert store.count() == 4
+        assert store.get([document.id for document in documents]) == {d.id: d for d in documents}
+        assert list(store.scan()) == sorted(documents, key=lambda document: document.id)
+        assert list(store.scan("toy/audio")) == [documents[3]]
+        assert store.sightings([asset_of(1), asset_of(2)]) == {asset_of(1): sightings[::-1]}
+        assert list(store.scan_sightings()) == sightings[::-1]
+        kept = store.sightings([asset_of(1)])[asset_of(1)][1].fields
+        assert {name: type(value) for name, value in kept.items()} == {
+            name: type(value) for name, value in fields.items()
+        }
+        store.close()
+
+
+def test_documents_of_an_asset_are_in_order(opened: Opener) -> None:
+    spans = [None, Span(0, 5), Span(5, 9), Span(5, 10), Span(40, 50)]
+    documents = [image(1)]
+    documents += [Document.of(asset_of(1), "passage", "toy/text", span, "x") for span in spans]
+    store = opened()
+    store.upsert(documents[::-1])
+    assert store.of_assets([asset_of(1)]) == {asset_of(1): documents}
+
+
+def test_pages_of_a_scan_leave_nothing_out(opened: Opener) -> None:
+    documents = [image(n) for n in range(2_500)]
+    sightings = [seen(n, year=n) for n in range(2_500)]
+    store = opened()
+    store.upsert(documents, sightings)
+    assert list(store.scan()) == sorted(documents, key=lambda document: document.id)
+    assert list(store.scan_sightings()) == sorted(sightings, key=lambda sighting: sighting.uri)
+
+
+def test_a_known_id_is_replaced(opened: Opener) -> None:
+    old = passage(1, "a dog")
+    new = Document(old.id, asset_of(2), "passage", "toy/other", None, "a cat")
+    store = opened()
+    store.upsert([old], [seen(1), seen(2)])
+    store.upsert([old, new])
+    assert store.get([old.id]) == {old.id: new}
+    assert store.count() == 1
+    assert texts_found(store, "dog") == []
+    assert texts_found(store, "cat") == ["a cat"]
+
+
+def test_writing_twice_changes_nothing(opened: Opener) -> None:
+    store = opened()
+    rankings = []
+    for _ in range(2):
+        store.upsert(
+            [passage(n, f"a dog {n}") for n in range(5)], [seen(n, year=n) for n in range(5)]
+        )
+        rankings.append(store.search("dog", 9))
+    assert rankings[0].ids == rankings[1].ids
+    np.testing.assert_array_equal(rankings[0].scores, rankings[1].scores)
+    assert store.count() == len(list(store.scan_sightings())) == 5
+
+
+def test_a_sighting_moves_when_its_uri_is_seen_with_another_asset(opened: Opener) -> None:
+    store = opened()
+    store.upsert([image(1), image(2)], [seen(1, "file:///a", year=2020, camera="x")])
+    store.upsert([], [seen(2, "file:///a", year=2021)])
+    assert store.sightings([asset_of(1), asset_of(2)]) == {
+        asset_of(2): [seen(2, "file:///a", year=2021)]
+    }
+    assert store.select(Exists("year"), 9) == [image(2).id]
+    assert store.fields() == {"year": "number"}
+
+
+def test_deleting_and_forgetting(opened: Opener) -> None:
+    store = opened()
+    store.upsert([image(1), image(2)], [seen(1), seen(2)])
+    store.delete([image(1).id, image(9).id, "no id"])
+    store.forget(["file:///2", "file:///9"])
+    store.delete([])
+    store.forget([])
+    assert list(store.scan()) == [image(2)]
+    assert list(store.scan_sightings()) == [seen(1)]
+    assert store.select(None, 9) == []
+
+
+def test_fields_have_the_type_first_seen(opened: Opener) -> None:
+    store = opened()
+    store.upsert([], [seen(1, year=2020, date="2020-01-31T10:00", camera="x", flash=True)])
+    store.upsert([], [seen(2, year="unknown")])
+    types = {"year": "number", "date": "date", "camera": "text", "flash": "boolean"}
+    assert store.fields() == types
+    store.forget(["file:///1"])
+    assert store.fields() == {"year": "text"}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400])
+def test_a_number_that_is_not_finite_is_refused_and_nothing_written(
+    opened: Opener, value: float
+) -> None:
+    store = opened()
+    with pytest.raises(ValueError, match="finite"):
+        store.upsert([image(1)], [seen(1, good=1), seen(2, bad=value)])
+    assert store.count() == 0
+    assert list(store.scan_sightings()) == []
+    store.upsert([image(1)])
+    assert store.count() == 1
+
+
+def test_read_only_refuses_to_write_and_reads(opened: Opener) -> None:
+    opened().upsert([passage(1, "a dog")], [seen(1)])
+    store = opened(read_only=True)
+    for write in (
+        lambda: store.upsert([image(2)]),
+        lambda: store.delete([image(1).id]),
+        lambda: store.forget(["file:///1"]),
+        store.repair,
+    ):
+        with pytest.raises(StoreUnreachableError) as caught:
+            write()
+        assert caught.value.advice
+    assert texts_found(store, "dog") == ["a dog"]
+    assert list(store.check()) == []
+
+
+def test_a_reader_that_came_first_makes_nothing_and_sees_the_first_commit(
+    opened: Opener, tmp_path: Path
+) -> None:
+    reader = opened(read_only=True)
+    assert reader.count() == 0
+    assert list(tmp_path.iterdir()) == []
+    opened().upsert([image(1)])
+    assert reader.count() == 1
