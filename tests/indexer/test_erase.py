@@ -1,0 +1,81 @@
+"""Promise 6: erased is gone from every file of the collection, and stays gone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from indexer import IndexOptions, create, index, remove, verify
+from retrieval.collection import Collection
+from retrieval.errors import UsageError
+from tests import collections
+
+CAPTION = "quixotic zeppelin"
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Collection:
+    """Two pictures with captions, one of them of something rare; and a text."""
+    media = tmp_path / "media"
+    media.mkdir()
+    for name, caption in (("red", CAPTION), ("blue", "a plain wall")):
+        Image.new("RGB", (40, 30), name).save(media / f"{name}.png")
+        (media / f"{name}.txt").write_text(caption)
+    (media / "note.md").write_text("Something about boats.")
+    collection = create("photos", settings=collections.settings(tmp_path / "home"))
+    index([str(media)], collection)
+    return collection
+
+
+def _bytes(collection: Collection) -> bytes:
+    files = (path for path in sorted(collection.directory.rglob("*")) if path.is_file())
+    return b"".join(path.read_bytes() for path in files)
+
+
+def test_promise_erased_is_gone(photos: Collection, tmp_path: Path) -> None:
+    red = tmp_path / "media/red.png"
+    held = collections.contents(photos)
+    asset = next(s.asset for s in held.sightings if s.uri.endswith("red.png"))
+    doomed = {name for name, document in held.documents.items() if document[0] == asset}
+    vectors = [
+        store[name].tobytes() for store in held.vectors.values() for name in doomed & set(store)
+    ]
+    assert len(vectors) == 2
+    before = _bytes(photos)
+    assert all(vector in before for vector in vectors)
+    assert b"zeppelin" in before
+
+    assert remove([str(red)], photos) == 1
+
+    after = _bytes(photos)
+    assert b"zeppelin" not in after
+    assert b"quixot" not in after
+    assert not any(vector in after for vector in vectors)
+    assert red.exists()
+    assert verify(photos).problems == ()
+
+    again = index([str(tmp_path / "media")], photos)
+    assert (again.unchanged, dict(again.skipped)) == (2, {"removed": 1})
+    assert asset not in {s.asset for s in collections.contents(photos).sightings}
+
+
+def test_restore_takes_it_back(photos: Collection, tmp_path: Path) -> None:
+    before = collections.contents(photos)
+    remove([str(tmp_path / "media")], photos)
+    assert collections.contents(photos).documents == {}
+    report = index([str(tmp_path / "media")], photos, options=IndexOptions(restore=True))
+    assert report.indexed == 3
+    assert collections.contents(photos).documents == before.documents
+
+
+def test_what_was_never_indexed_is_an_error(photos: Collection) -> None:
+    with pytest.raises(UsageError, match="Nothing called"):
+        remove(["/nowhere"], photos)
+
+
+def test_a_dry_run_removes_nothing(photos: Collection, tmp_path: Path) -> None:
+    before = collections.contents(photos)
+    assert remove([str(tmp_path / "media")], photos, dry_run=True) == 3
+    assert collections.contents(photos).documents == before.documents
