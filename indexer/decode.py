@@ -19,8 +19,10 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from functools import cache
 from io import BufferedReader
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, Self
 
 from pebble import ProcessExpired, ProcessPool
@@ -59,12 +61,8 @@ class Decoder:
 
     def __init__(self, workers: int, limits: Limits) -> None:
         self._limits = limits
-        method = "spawn" if sys.platform == "win32" else "forkserver"
-        context = multiprocessing.get_context(method)
-        if method == "forkserver":
-            context.set_forkserver_preload([__name__])
         self._pool = ProcessPool(
-            max_workers=workers, initializer=_start_worker, initargs=(limits,), context=context
+            max_workers=workers, initializer=_start_worker, initargs=(limits,), context=_context()
         )
 
     def submit(self, item: Item, wants: Wants | None) -> Pending:
@@ -117,6 +115,32 @@ class Decoder:
         else:
             self._pool.stop()
         self._pool.join()
+
+
+# multiprocessing imports the main module into each new process, so that a script which calls
+# `index` without ``if __name__ == "__main__"`` would start itself over. Decoding needs nothing of
+# it: a new process is told of an empty one.
+_CONTEXT = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
+_Process: Any = _CONTEXT.Process  # type: ignore[attr-defined]  # each context has its class
+
+
+class _DecodingProcess(_Process):  # type: ignore[misc]  # as above
+    @staticmethod
+    def _Popen(process: BaseProcess) -> Any:  # noqa: N802 - multiprocessing's name
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            return _Process._Popen(process)
+        finally:
+            sys.modules["__main__"] = main
+
+
+def _context() -> BaseContext:
+    context = type(_CONTEXT)()
+    if sys.platform != "win32":
+        context.set_forkserver_preload([__name__])
+    context.Process = _DecodingProcess  # type: ignore[attr-defined]
+    return context
 
 
 # Inside a decoding process
