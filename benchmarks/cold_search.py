@@ -35,13 +35,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--documents", type=int, default=100_000)
     parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--fill", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python "
-          f"{platform.python_version()}; {options.documents} pictures, {options.runs} runs")  # fmt: skip
+    if options.fill:
+        fill(options.fill, options.documents)
+        return
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    print(f"{options.documents} pictures, {options.runs} runs")
     command = str(Path(sys.executable).with_name("echolens"))
     with tempfile.TemporaryDirectory() as folder:
         collection = str(Path(folder) / "collection")
-        fill(collection, options.documents)
+        # In a process of its own: a child's peak memory is never less than its parent's.
+        filling = [sys.executable, __file__, "--fill", collection]
+        subprocess.run([*filling, "--documents", str(options.documents)], check=True)
         commands = {
             "python -c 'import numpy'": [sys.executable, "-c", "import numpy"],
             "echolens --help": [command, "--help"],
