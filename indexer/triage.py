@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -47,6 +47,7 @@ class Triage:
     Attributes:
         recipes: how a file of each modality is turned into documents now.
         restore: whether files that `remove` took out are taken back.
+        dry_run: whether the ledger is left as it is.
         skip: told of every file that is skipped, with what the ledger says of it so far.
     """
 
@@ -54,6 +55,7 @@ class Triage:
     tally: Tally
     recipes: Mapping[Modality, str]
     restore: bool
+    dry_run: bool
     skip: Callable[[Skipped, str, Row | None], None]
 
     def changed(self, found: Iterable[Item | Skipped | Excluded]) -> Iterator[Changed]:
@@ -64,7 +66,7 @@ class Triage:
             known = self.ledger.rows([file.uri for file in files])
             for file in files:
                 row = known.get(file.uri)
-                if row and row.missing:
+                if row and row.missing and not self.dry_run:
                     row = replace(row, missing=False)
                     self.ledger.put([row])
                 if self._must_read(file, row):
@@ -74,16 +76,28 @@ class Triage:
     def _unmet(self, chunk: Iterable[Item | Skipped | Excluded]) -> list[Item | Skipped]:
         """Files of the chunk that this run has not met before, noted as met; rules counted."""
         files: dict[str, Item | Skipped] = {}
+        sidecars: list[str] = []
         for file in chunk:
-            if isinstance(file, Excluded):
-                self.tally.sidecars += file.sidecar
-                self.tally.excluded += not file.sidecar
-            else:
+            if not isinstance(file, Excluded):
                 files.setdefault(file.uri, file)
+            elif file.sidecar:
+                sidecars.append(file.uri)
+            else:
+                self.tally.excluded += 1
+        self._leave_to_pictures(sidecars)
         for uri in self.ledger.seen(list(files)):
             del files[uri]
         self.ledger.see(list(files))
         return list(files.values())
+
+    def _leave_to_pictures(self, sidecars: Sequence[str]) -> None:
+        """Forget texts that were indexed by themselves until a picture came beside them."""
+        self.tally.sidecars += len(sidecars)
+        held = self.ledger.rows(sidecars).values()
+        self.tally.vanished += sum(row.asset is not None for row in held)
+        if held and not self.dry_run:
+            self.ledger.intend_recheck(row.asset for row in held if row.asset)
+            self.ledger.drop(row.uri for row in held)
 
     def _must_read(self, file: Item | Skipped, row: Row | None) -> bool:
         if row and row.outcome == "erased" and not self.restore:

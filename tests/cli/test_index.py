@@ -177,7 +177,11 @@ def test_a_stopped_run_says_how_to_go_on_and_goes_on(
     program = [sys.executable, "-m", "cli.main", "-c", str(tmp_path / "collection")]
 
     process = subprocess.Popen(
-        [*program, "index", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*program, "index", str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # A shell's background job ignores SIGINT, and so would everything below it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     _wait_until_written(tmp_path / "collection" / "ledger.sqlite")
     process.send_signal(number)

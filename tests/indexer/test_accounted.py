@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -59,12 +59,13 @@ class Tree:
             return kind
         if name in before and before[name][0] == state and before[name][1] == kind:
             return "unchanged"
-        earlier = kind in done.values()
+        earlier, given = kind in done.values(), self.given()
         still = any(
             other != name
             and known[1] == kind
             and known[2] in ("indexed", "duplicate")
-            and self.files.get(other) == known[0][0]  # type: ignore[index]
+            and other in given
+            and (self.files.get(other) or self.sidecars.get(other)) == known[0][0]  # type: ignore[index]
             for other, known in before.items()
         )
         done[name] = kind
@@ -145,6 +146,9 @@ steps = st.lists(
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rounds=st.lists(steps, min_size=1, max_size=3))
+@example(
+    rounds=[[("caption", "sub/g.txt", "a small boat")], [("write", "sub/g.jpg", "red")]]
+)  # a text becomes a sidecar
 def test_promise_accounted(rounds: list[list[tuple[str, str, str]]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         home, root, tree = Path(folder) / "home", Path(folder) / "media", Tree()
