@@ -120,8 +120,7 @@ def _treat_termination_as_ctrl_c() -> None:
 
     def stop(number: int, _: FrameType | None) -> None:
         if os.getpid() == owner:
-            signal.raise_signal(signal.SIGINT)
-            return
+            raise KeyboardInterrupt  # not SIGINT, which a shell's background job ignores
         # A decoding process that was forked from this one just ends.
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)

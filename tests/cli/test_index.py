@@ -180,8 +180,10 @@ def test_a_stopped_run_says_how_to_go_on_and_goes_on(
         [*program, "index", str(folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        # A shell's background job ignores SIGINT, and so would everything below it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        # A shell's background job ignores SIGINT; it is still to be stopped by SIGTERM.
+        preexec_fn=lambda: signal.signal(  # noqa: PLW1509
+            signal.SIGINT, signal.SIG_DFL if number == signal.SIGINT else signal.SIG_IGN
+        ),
     )
     _wait_until_written(tmp_path / "collection" / "ledger.sqlite")
     process.send_signal(number)
