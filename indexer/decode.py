@@ -22,6 +22,7 @@ from io import BufferedReader
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Thread
 from types import ModuleType, TracebackType
 from typing import Any, Self
 
@@ -31,11 +32,12 @@ from retrieval import registry
 from retrieval.encodings import decode_text
 from retrieval.errors import BadInputError, EcholensError
 from retrieval.protocols import Limits, ModalityReader
-from retrieval.schema import Draft, FieldValue, Modality, SkipReason, Wants
+from retrieval.schema import Draft, FieldValue, Modality, SkipReason, Wants, printable
 
-from .schema import Item, Reading, Stat
+from .schema import Item, Reading, Stat, valid_text
 
 SIDECAR_BYTES = 1 << 20
+STOP_WITHIN_S = 2.0
 CAPTION_KEYS = ("caption", "captions", "description", "title")
 
 Pending = Future[Reading]
@@ -112,9 +114,14 @@ class Decoder:
     ) -> None:
         if error is None:
             self._pool.close()
-        else:
-            self._pool.stop()
-        self._pool.join()
+            self._pool.join()
+            return
+        # Ctrl-C may have hit the pool in the midst of its bookkeeping, and its threads then wait
+        # for ever. Its processes end first, and its threads don't keep this one from ending.
+        self._pool.stop()
+        end = Thread(target=self._pool.join, name="end of decoding", daemon=True)
+        end.start()
+        end.join(STOP_WITHIN_S)
 
 
 # multiprocessing imports the main module into each new process, so that a script which calls
@@ -138,7 +145,7 @@ class _DecodingProcess(_Process):  # type: ignore[misc]  # as above
 def _context() -> BaseContext:
     context = type(_CONTEXT)()
     if sys.platform != "win32":
-        context.set_forkserver_preload([__name__])
+        context.set_forkserver_preload([f"{__package__}.silence", __name__])
     context.Process = _DecodingProcess  # type: ignore[attr-defined]
     return context
 
@@ -217,7 +224,7 @@ def _read_sidecars(
             else:
                 more_captions, more_fields = text.splitlines(), {}
         except BadInputError as error:
-            warnings.append(f"sidecar {os.path.basename(sidecar.path)}: {error}")
+            warnings.append(f"sidecar {printable(os.path.basename(sidecar.path))}: {error}")
             continue
         captions += (" ".join(caption.split()) for caption in more_captions)
         fields.update(more_fields)
@@ -239,7 +246,7 @@ def _parse_json(text: str) -> tuple[list[str], dict[str, FieldValue]]:
     if not isinstance(table, dict):
         raise BadInputError(SkipReason.CORRUPT, "holds no JSON object")
     captions = [str(c) for key in CAPTION_KEYS for c in _listed(table.pop(key, ()))]
-    return [_valid(caption) for caption in captions], dict(_flat(table, ""))
+    return [valid_text(caption) for caption in captions], dict(_flat(table, ""))
 
 
 def _listed(value: object) -> list[Any]:
@@ -250,17 +257,13 @@ def _listed(value: object) -> list[Any]:
 def _flat(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, FieldValue]]:
     """Scalars under dotted names; a list of scalars as text with commas; the rest is no field."""
     for key, value in table.items():
-        name = _valid(prefix + key)
+        name = valid_text(prefix + key)
         if isinstance(value, dict):
             yield from _flat(value, f"{name}.")
         elif isinstance(value, list):
-            yield name, ", ".join(_valid(str(v)) for v in _listed(value))
+            if scalars := _listed(value):
+                yield name, ", ".join(valid_text(str(v)) for v in scalars)
         elif isinstance(value, str):
-            yield name, _valid(value)
+            yield name, valid_text(value)
         elif isinstance(value, bool | int | float):
             yield name, value
-
-
-def _valid(text: str) -> str:
-    """JSON may spell a lone surrogate, which no store can keep."""
-    return text.encode("utf-8", "replace").decode("utf-8")

@@ -74,7 +74,7 @@ def main() -> None:
     from cli.main import main as command
 
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([indexer.decode.__name__])
+    context.set_forkserver_preload(["indexer.silence", indexer.decode.__name__])
     forkserver.ensure_running()
     for line in sys.stdin:
         job = json.loads(line)
