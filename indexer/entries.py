@@ -85,14 +85,14 @@ class EntryMaker:
             if entry.row.message:
                 self._tally.warn(f"{printable(path_of(entry.row.uri))}: {entry.row.message}")
 
-    def skip(self, skipped: Skipped, signed: str, known: Row | None) -> None:
+    def skip(self, skipped: Skipped, signed: str, known: Row | None, recipe: str = "") -> None:
         """Count a skipped file, and note it in the ledger unless it says so already."""
         keeps = skipped.reason in PASSING and known is not None
         row = Row(
             uri=skipped.uri,
             signature=signed,
             asset=known.asset if known and keeps else None,
-            recipe="",
+            recipe=recipe,
             outcome="skipped",
             reason=skipped.reason,
             message=printable(skipped.message),
@@ -120,7 +120,8 @@ class EntryMaker:
     def _hashed(self, changed: Iterable[Changed]) -> Iterator[tuple[Changed, str]]:
         """Each file with the id of its asset, hashed ahead of the rest."""
         ahead: deque[tuple[Changed, Future[str]]] = deque()
-        with ThreadPoolExecutor(HASH_THREADS, thread_name_prefix="hash") as threads:
+        threads = ThreadPoolExecutor(HASH_THREADS, thread_name_prefix="hash")
+        try:
             for one in changed:
                 if one.item.modality not in self._wants:
                     message = f"this collection's encoder takes no {one.item.modality}"
@@ -131,6 +132,8 @@ class EntryMaker:
                     yield from self._hash(*ahead.popleft())
             while ahead:
                 yield from self._hash(*ahead.popleft())
+        finally:
+            threads.shutdown(cancel_futures=True)  # after an interrupt nobody waits for them
 
     def _hash(self, one: Changed, pending: Future[str]) -> Iterator[tuple[Changed, str]]:
         try:
@@ -214,7 +217,8 @@ class EntryMaker:
 
     def _refuse(self, changed: Changed, error: BadInputError) -> None:
         skipped = Skipped(changed.item.uri, error.reason, str(error))
-        self.skip(skipped, signature(changed.item), changed.known)
+        recipe = self.recipes[changed.item.modality]
+        self.skip(skipped, signature(changed.item), changed.known, recipe)
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -6,6 +6,7 @@ Touches: nothing. Never: drops a value without a warning.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -74,14 +75,21 @@ class FieldTypes:
 
 
 def _convert(value: FieldValue, wanted: FieldType) -> FieldValue | None:
-    actual = field_type(value)
-    if actual == wanted:
+    if wanted == "number":
+        return None if isinstance(value, bool) else _number(value)
+    if field_type(value) == wanted:
         return value
     if wanted == "text":
         return str(value).lower() if isinstance(value, bool) else str(value)
-    if wanted == "number" and isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return None
     return None
+
+
+def _number(value: float | str) -> float | None:
+    """A number that every store can keep: finite, and an integer of at most 64 bits."""
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    if not math.isfinite(number):
+        return None
+    return value if isinstance(value, int) and -(2**63) <= value < 2**63 else number

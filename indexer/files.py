@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterator, Sequence
 from retrieval.registry import MODALITIES, media_type_of
 from retrieval.schema import Modality, SkipReason, uri_of
 
-from .schema import Item, Skipped, Stat
+from .schema import Excluded, Item, Skipped, Stat
 
 SIDECAR_SUFFIXES = (".txt", ".json")
 PICTURE_SUFFIXES = tuple(
@@ -26,12 +26,14 @@ PICTURE_SUFFIXES = tuple(
 )
 
 
-def item_of(path: str) -> Item | Skipped:
-    """The one file at `path`, with the sidecars beside it."""
+def item_of(path: str) -> Item | Skipped | Excluded:
+    """The one file at `path`, with the sidecars beside it; excluded if it is one itself."""
     try:
         status = os.stat(path)
     except OSError as error:
         return unreadable(path, error)
+    if _has_picture(path):
+        return Excluded(uri_of(path), sidecar=True)
     return item_with(path, status, _beside(path))
 
 
@@ -82,6 +84,16 @@ def is_sidecar(name: str, names: Collection[str]) -> bool:
 def _is_picture(name: str) -> bool:
     known = media_type_of(os.path.splitext(name)[1])
     return known is not None and known[0] == "image"
+
+
+def _has_picture(path: str) -> bool:
+    """Whether a file whose folder wasn't listed is the sidecar of a picture."""
+    folder, name = os.path.split(path)
+    base, suffix = os.path.splitext(name)
+    if suffix not in SIDECAR_SUFFIXES:
+        return False
+    pictures = [base, *(base + other for other in PICTURE_SUFFIXES)]
+    return is_sidecar(name, {n for n in pictures if os.path.isfile(os.path.join(folder, n))})
 
 
 def _beside(path: str) -> list[str]:

@@ -81,28 +81,36 @@ class Ledger:
 
     def _open(self, read_only: bool) -> sqlite3.Connection:
         with self._errors():
-            if read_only and not self._path.exists():
-                connection = sqlite3.connect(":memory:", isolation_level=None)
-            elif read_only:
-                mode = "mode=ro" if _writable(self._path) else "immutable=1"
-                connection = sqlite3.connect(
-                    f"{self._path.as_uri()}?{mode}", uri=True, isolation_level=None
-                )
-            else:
-                connection = sqlite3.connect(self._path, isolation_level=None)
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = FULL")
-                connection.execute("PRAGMA secure_delete = ON")
-            self._prepare(connection)
+            connection = self._connect(read_only)
+            try:
+                if read_only and _version(connection) == 0:  # no writer has made it yet
+                    connection.close()
+                    connection = sqlite3.connect(":memory:", isolation_level=None)
+                self._prepare(connection, read_only)
+            except BaseException:
+                connection.close()
+                raise
         return connection
 
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    def _connect(self, read_only: bool) -> sqlite3.Connection:
+        if not read_only:
+            return sqlite3.connect(self._path, isolation_level=None)
+        if not self._path.exists():
+            return sqlite3.connect(":memory:", isolation_level=None)
+        mode = "mode=ro" if _writable(self._path) else "immutable=1"
+        return sqlite3.connect(f"{self._path.as_uri()}?{mode}", uri=True, isolation_level=None)
+
+    def _prepare(self, connection: sqlite3.Connection, read_only: bool) -> None:
+        version = _version(connection)
         if version > FORMAT:
             raise NewerFormatError(
                 f"{self._path} has format {version}; this Echolens reads up to {FORMAT}.",
                 advice="Update it: pip install -U echolens.",
             )
+        if not read_only:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA secure_delete = ON")
         if version == 0:
             connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
         connection.execute("CREATE TEMP TABLE seen (uri TEXT PRIMARY KEY) WITHOUT ROWID")
@@ -128,10 +136,10 @@ class Ledger:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
+                self._connection.execute("COMMIT")
+            finally:
+                if self._connection.in_transaction:  # a full disk makes SQLite undo it by itself
+                    self._connection.execute("ROLLBACK")
 
     # What is known
 
@@ -311,6 +319,10 @@ def _row(values: Sequence[object]) -> Row:
         None if given is None else str(given),
         bool(missing),
     )
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _writable(path: Path) -> bool:

@@ -132,6 +132,7 @@ class _Run:
             tally=tally,
             recipes=self._maker.recipes,
             restore=options.restore,
+            retry=options.retry,
             dry_run=options.dry_run,
             skip=self._maker.skip,
         )

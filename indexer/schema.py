@@ -119,3 +119,8 @@ class Encoded:
 
     ids: tuple[str, ...]
     vectors: FloatArray
+
+
+def valid_text(text: str) -> str:
+    """`text` without lone surrogates, which JSON may spell and no store can keep."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -46,11 +46,13 @@ def _is_present(root: str, ledger: Ledger, *, prune: bool) -> bool:
     except OSError:
         return False
     name = os.fsencode(root)
+    if is_empty:
+        return False
     known = ledger.device(name)
-    if known is None or (prune and not is_empty):
+    if known is None or prune:
         ledger.put_device(name, status.st_dev)
-        known = status.st_dev
-    return not is_empty and known == status.st_dev
+        return True
+    return known == status.st_dev
 
 
 def _gone(ledger: Ledger, root_uri: str) -> Iterator[Row]:
@@ -58,8 +60,11 @@ def _gone(ledger: Ledger, root_uri: str) -> Iterator[Row]:
         if row.outcome == "erased":
             continue  # what was removed stays removed, should the file come back
         try:
-            os.lstat(path_of(row.uri))
+            status = os.lstat(path_of(row.uri))
         except (FileNotFoundError, NotADirectoryError):
             yield row
         except OSError:
             continue  # can't be looked at: nothing is known of it
+        else:
+            if stat.S_ISDIR(status.st_mode):
+                yield row  # a folder that couldn't be listed before, or one in a file's place

@@ -18,8 +18,8 @@ from .ledger import CHUNK, Ledger, Row
 from .schema import Excluded, Item, Skipped
 from .tally import Tally
 
-# A file skipped for one of these is looked at again in the next run, though it didn't change; and
-# what was indexed of it before stays, since nothing is known of its bytes.
+# A file skipped for one of these is read again in the next run, though it didn't change; and what
+# was indexed of it before stays, since nothing is known of its bytes.
 PASSING = frozenset(
     {
         SkipReason.UNREADABLE,
@@ -30,6 +30,8 @@ PASSING = frozenset(
         SkipReason.NOT_INSTALLED,
     }
 )
+# Skipped for another, it is settled until the file, its recipe or a setting changes.
+UNSETTLED = PASSING | {SkipReason.TOO_LARGE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Triage:
     Attributes:
         recipes: how a file of each modality is turned into documents now.
         restore: whether files that `remove` took out are taken back.
+        retry: whether a file is read although nothing of it has changed.
         dry_run: whether the ledger is left as it is.
         skip: told of every file that is skipped, with what the ledger says of it so far.
     """
@@ -55,6 +58,7 @@ class Triage:
     tally: Tally
     recipes: Mapping[Modality, str]
     restore: bool
+    retry: bool
     dry_run: bool
     skip: Callable[[Skipped, str, Row | None], None]
 
@@ -110,7 +114,7 @@ class Triage:
             return True
         same = row.signature == signature(file) and row.recipe == self.recipes.get(file.modality)
         same = same and (file.given is None or row.given == file.given.dump())
-        if not same or row.reason in PASSING:
+        if self.retry or not same or row.reason in UNSETTLED:
             return True
         if row.reason is not None:
             self.tally.count("skipped", row.reason)

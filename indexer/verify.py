@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import os
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -21,7 +23,7 @@ from typing import TypeVar
 from retrieval import registry
 from retrieval.collection import Collection
 from retrieval.errors import BadInputError
-from retrieval.schema import CHANNEL_OF_KIND, Document, path_of, printable
+from retrieval.schema import CHANNEL_OF_KIND, Document, Sighting, path_of, printable
 
 from .entries import limits_of
 from .ledger import CHUNK
@@ -31,6 +33,7 @@ from .write import Writer, is_caption
 
 T = TypeVar("T")
 SAMPLE = 32
+_DOCUMENT = re.compile("[0-9a-f]{32}")
 ALIKE = 0.999  # an honest encoder repeats itself far closer; another picture is far below
 
 
@@ -77,16 +80,19 @@ class _Check:
     def files(self) -> None:
         """The stores' own checksums and derived data."""
         backends = self.session.backends
-        for problem in list(backends.documents.check()):
-            self.found(
-                f"document store: {problem.id}: {problem.message}", backends.documents.repair
-            )
+        damage = list(backends.documents.check())
+        left = damage
+        if damage and self.repair:
+            backends.documents.repair()
+            left = list(backends.documents.check())
+        for problem in damage:
+            mended = None if problem in left else _done
+            self.found(f"document store: {problem.id}: {problem.message}", mended)
         for key, store in backends.vectors.items():
             for problem in list(store.check()):
-                self.found(
-                    f"vectors {key}: {problem.id}: {problem.message}",
-                    partial(self._redo_vector, key, problem.id),
-                )
+                is_document = _DOCUMENT.fullmatch(problem.id)
+                mend = partial(self._redo_vector, key, problem.id) if is_document else None
+                self.found(f"vectors {key}: {problem.id}: {problem.message}", mend)
 
     def vectors(self) -> None:
         """Vectors without a document: invisible, and in the way."""
@@ -128,20 +134,37 @@ class _Check:
                     )
 
     def sightings(self) -> None:
-        """Sightings that the ledger doesn't hold."""
-        for sightings in _chunks(list(self.session.backends.documents.scan_sightings())):
+        """Sightings that the ledger doesn't hold, or whose documents or copy are gone."""
+        documents = self.session.backends.documents
+        for sightings in _chunks(list(documents.scan_sightings())):
             rows = self.session.ledger.rows([sighting.uri for sighting in sightings])
+            known = documents.of_assets(sorted({sighting.asset for sighting in sightings}))
             for sighting in sightings:
-                row = rows.get(sighting.uri)
+                row, path = rows.get(sighting.uri), path_of(sighting.uri)
                 if row is None or row.asset != sighting.asset:
                     self.found(
-                        f"{printable(path_of(sighting.uri))}: is in the store, not in the ledger",
+                        f"{printable(path)}: is in the store, not in the ledger",
                         partial(self.writer.reconcile, sighting.asset),
                     )
+                elif row.recipe and sighting.asset not in self.redo:
+                    for lack in self._lacks(sighting, known.get(sighting.asset, [])):
+                        mend = partial(self.redo.add, sighting.asset)
+                        self.found(f"{printable(path)}: {lack}", mend)
+
+    def _lacks(self, sighting: Sighting, documents: Sequence[Document]) -> Iterator[str]:
+        known = {document.id for document in documents}
+        captions = self.writer.captions(sighting.asset, [sighting])
+        if all(is_caption(document) for document in documents):
+            yield "has no document"
+        if any(caption.document.id not in known for caption in captions):
+            yield "lacks the document of a caption"
+        is_kept = self.session.backends.assets.exists(sighting.asset)
+        if not is_kept and os.path.isfile(path_of(sighting.uri)):
+            yield "its copy is gone"
 
     def ledger(self) -> None:
         """Files that the ledger calls indexed and the document store doesn't know."""
-        rows = (row for row in self.session.ledger.scan() if row.asset)
+        rows = (row for row in self.session.ledger.scan() if row.asset and row.recipe)
         for chunk in _chunks(list(rows)):
             self.checked["files"] += len(chunk)
             assets = sorted({row.asset for row in chunk if row.asset})
@@ -150,7 +173,7 @@ class _Check:
                 if not any(s.uri == row.uri for s in seen.get(row.asset or "", [])):
                     self.found(
                         f"{printable(path_of(row.uri))}: is in the ledger, not in the store",
-                        partial(self.session.ledger.drop, [row.uri]),
+                        partial(self.redo.add, row.asset or ""),
                     )
 
     def assets(self) -> None:
@@ -212,7 +235,7 @@ class _Check:
         document = backends.documents.get([name]).get(name)
         if document is not None:
             self._redo(document)
-        elif len(name) == 32:
+        else:
             backends.vectors[key].delete([name])
 
     def _redo(self, document: Document) -> None:
@@ -225,6 +248,10 @@ class _Check:
     def _recopy(self, asset: str) -> None:
         self.session.backends.assets.delete(asset)
         self.redo.add(asset)
+
+
+def _done() -> None:
+    """It was mended together with others."""
 
 
 def _chunks(items: Iterable[T]) -> Iterator[list[T]]:

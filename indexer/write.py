@@ -86,7 +86,7 @@ class Writer:
         content = set(wanted)
         if drafts is None:
             content = {document.id for document in known if not is_caption(document)}
-        captions = self._captions(asset, [*others, *(e.sighting for e in members)])
+        captions = self.captions(asset, [*others, *(e.sighting for e in members)])
         known_ids = {document.id for document in known}
         wanted.update((c.document.id, c) for c in captions if c.document.id not in known_ids)
         kept = content | {c.document.id for c in captions}
@@ -96,7 +96,8 @@ class Writer:
         document = Document.of(asset, draft.kind, self._key(draft.kind), draft.span, draft.text)
         return Encodable(document, draft.inputs)
 
-    def _captions(self, asset: str, sightings: Iterable[Sighting]) -> list[Encodable]:
+    def captions(self, asset: str, sightings: Iterable[Sighting]) -> list[Encodable]:
+        """The documents of the captions that sightings of an asset give, each once."""
         texts = dict.fromkeys(text for sighting in sightings for text in sighting.captions)
         return [self._encodable(asset, Draft("passage", (t,), text=t)) for t in texts]
 
@@ -131,7 +132,7 @@ class Writer:
         left = [s for s in sightings if s.uri not in set(lost)]
         documents = store.of_assets([asset]).get(asset, [])
         if left:
-            captions = {c.document.id for c in self._captions(asset, left)}
+            captions = {c.document.id for c in self.captions(asset, left)}
             documents = [d for d in documents if is_caption(d) and d.id not in captions]
         self._delete(documents)
         if not left:

@@ -107,7 +107,7 @@ def directory_of(name: str | os.PathLike[str] | None, settings: Settings) -> Pat
         raise UsageError(f"{text!r} is no name of a collection.", advice="Give a name or a path.")
     is_path = text.startswith((".", "~")) or any(s in text for s in (os.sep, os.altsep) if s)
     path = Path(text).expanduser()
-    return path.absolute() if is_path else settings.home / path
+    return (path if is_path else settings.home / path).absolute()
 
 
 def open_backends(directory: Path, settings: Settings, *, read_only: bool = True) -> Backends:

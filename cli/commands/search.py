@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import click
 
@@ -127,10 +127,10 @@ def _picture(path: str, limit_bytes: int) -> bytes:
 
     try:
         if path == "-":
-            data = sys.stdin.buffer.read(limit_bytes + 1)
+            data = _read(sys.stdin.buffer, limit_bytes)
         else:
             with Path(path).expanduser().open("rb") as file:
-                data = file.read(limit_bytes + 1)
+                data = _read(file, limit_bytes)
     except OSError as error:
         raise QueryError(
             f"The query picture {printable(path)} can't be read: {error.strerror}.",
@@ -143,6 +143,17 @@ def _picture(path: str, limit_bytes: int) -> bytes:
             advice="Give another; the setting max_file_mb is the limit.",
         )
     return data
+
+
+def _read(file: BinaryIO, limit_bytes: int) -> bytes:
+    """All of a file, or a little more than the limit of a larger one.
+
+    Piece by piece: a single read would take the whole limit's memory for a file of any size.
+    """
+    data = bytearray()
+    while len(data) <= limit_bytes and (piece := file.read(1 << 20)):
+        data += piece
+    return bytes(data)
 
 
 def _show(results: Results, form: str, end: bytes) -> None:

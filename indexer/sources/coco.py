@@ -12,13 +12,16 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from retrieval.errors import UsageError
 
 from ..files import item_of
-from ..schema import Excluded, Given, Item, Skipped
+from ..schema import Excluded, Given, Item, Skipped, valid_text
+
+GUESS_BY = 100  # pictures that are looked for in each folder where they may be
 
 
 class CocoSource:
@@ -54,14 +57,14 @@ def _read(path: Path) -> tuple[dict[int, str], dict[int, list[str]]]:
         images = {int(image["id"]): str(image["file_name"]) for image in data["images"]}
         captions: dict[int, list[str]] = defaultdict(list)
         for annotation in data["annotations"]:
-            text = " ".join(str(annotation["caption"]).split())
+            text = valid_text(" ".join(str(annotation["caption"]).split()))
             if text and text not in captions[int(annotation["image_id"])]:
                 captions[int(annotation["image_id"])].append(text)
     except OSError as error:
         raise UsageError(
             f"{path} can't be read: {error.strerror}.", advice="Check the path."
         ) from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise UsageError(
             f"{path} is not a COCO captions file: {type(error).__name__}: {error}.",
             advice="It needs `images` (id, file_name) and `annotations` (image_id, caption).",
@@ -72,6 +75,11 @@ def _read(path: Path) -> tuple[dict[int, str], dict[int, list[str]]]:
 
 def _refuse_escapes(path: Path, images: dict[int, str]) -> None:
     for name in images.values():
+        if "\0" in name or name != valid_text(name):
+            raise UsageError(
+                f"{path} names a picture as no file can be called: {name!a}.",
+                advice="Mend its file_name.",
+            )
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise UsageError(
                 f"{path} names a picture outside its folder: {name!r}.",
@@ -84,9 +92,9 @@ def _folder_beside(captions: Path, images: dict[int, str]) -> Path:
     split = captions.stem.removeprefix("captions_")
     beside, above = captions.parent, captions.parent.parent
     candidates = [beside / "images", above / split, beside / split, above / "images", beside]
-    name = next(iter(images.values()), None)
+    names = list(islice(images.values(), GUESS_BY))
     for folder in candidates:
-        if name is not None and (folder / name).is_file():
+        if any((folder / name).is_file() for name in names):
             return folder
     raise UsageError(
         f"The pictures of {captions} were not found beside it.",

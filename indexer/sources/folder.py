@@ -16,6 +16,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from retrieval.errors import UsageError
 from retrieval.schema import uri_of
 
 from ..files import is_sidecar, item_of, item_with, sidecar_names, unreadable
@@ -42,7 +43,16 @@ class FolderSource:
             exclude: shell patterns; one that matches a name or a path below its root leaves it out.
             follow_symlinks: whether links to folders are entered.
             leave_out: a folder that isn't entered: the collection's own.
+
+        Raises:
+            UsageError: a path holds a NUL.
         """
+        for path in paths:
+            if "\0" in path:
+                raise UsageError(
+                    f"No path can be called {path!a}.",
+                    advice="A list of paths that end in NUL is read with -0.",
+                )
         absolute = (os.path.abspath(os.path.expanduser(path)) for path in paths)
         self._roots = tuple(dict.fromkeys(absolute))
         self._exclude = tuple(exclude)

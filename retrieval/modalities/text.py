@@ -40,7 +40,8 @@ _PDFIUM = threading.Lock()  # PDFium is one global state
 _PDF_HYPHEN = re.compile("[\x02\ufffe]\n?")  # how PDFium tells a hyphen at the end of a line
 
 _MARKED_HTML = re.compile(
-    r"(?is)(?:\s|<!--.*?-->|<\?xml[^>]*>)*<(?:!doctype\s+html|html|head|body)\b"
+    # Possessive and atomic: else n comments would be cut up in 2^n ways before giving up.
+    r"(?is)(?>\s|<!--.*?-->|<\?xml[^>]*>)*+<(?:!doctype\s+html|html|head|body)\b"
 )
 _OPENING_TAG = re.compile(r"(?i)\s*<(?:[a-z][a-z0-9]*)(?:\s[^<>]*)?>")
 _CHARSET = re.compile(rb"""(?i)<meta[^>]{0,200}?charset\s*=\s*["']?\s*([a-z0-9_:.-]+)""")
@@ -114,11 +115,12 @@ class TextReader:
 
     def _extract(self, file: BinaryIO) -> _Extract:
         """The file's text; `describe` and `documents` of the same bytes read them once."""
-        file.seek(0)
-        data = file.read(self._limits.bytes + 1)
-        if len(data) > self._limits.bytes:
+        # Not file.read(limit): it would take the whole limit's memory for a file of any size.
+        if file.seek(0, io.SEEK_END) > self._limits.bytes:
             message = f"has more bytes than the limit of {self._limits.bytes:,}"
             raise BadInputError(SkipReason.TOO_LARGE, message)
+        file.seek(0)
+        data = file.read()
         key = hashlib.blake2b(data).digest()
         if self._latest is None or self._latest[0] != key:
             self._latest = key, _extracted(data)

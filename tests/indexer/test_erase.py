@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ from PIL import Image
 from indexer import IndexOptions, create, index, remove, verify
 from retrieval.collection import Collection
 from retrieval.errors import UsageError
-from tests import collections
+from tests import collections, corpus
 
 CAPTION = "quixotic zeppelin"
 
@@ -59,6 +62,57 @@ def test_promise_erased_is_gone(photos: Collection, tmp_path: Path) -> None:
     again = index([str(tmp_path / "media")], photos)
     assert (again.unchanged, dict(again.skipped)) == (2, {"removed": 1})
     assert asset not in {s.asset for s in collections.contents(photos).sightings}
+
+
+@pytest.mark.parametrize("named", ["file", "folder", "asset"])
+def test_whatever_it_is_named_by(named: str, photos: Collection, tmp_path: Path) -> None:
+    """Of a picture in two places, an asset's id and the folder mean both, a path means one."""
+    media = tmp_path / "media"
+    (media / "sub").mkdir()
+    shutil.copyfile(media / "red.png", media / "sub/twin.png")
+    (media / "sub/twin.txt").write_text("ornithopter")
+    index([str(media)], photos)
+    asset = hashlib.sha256((media / "red.png").read_bytes()).hexdigest()
+    name = {"file": str(media / "sub/twin.png"), "folder": str(media), "asset": asset}[named]
+    assert remove([name], photos) == {"file": 1, "folder": 4, "asset": 2}[named]
+    left = {s.uri.rpartition("/")[2] for s in collections.contents(photos).sightings}
+    others = {"blue.png", "note.md"}
+    assert left == {"file": {"red.png", *others}, "folder": set(), "asset": others}[named]
+    kept = _bytes(photos)
+    assert b"ornithopter" not in kept
+    assert (b"zeppelin" in kept) == (named == "file")
+    assert (b"plain wall" in kept) == (named != "folder")
+    assert verify(photos).problems == ()
+    assert sorted(path.name for path in media.rglob("*.*")) == [
+        "blue.png", "blue.txt", "note.md", "red.png", "red.txt", "twin.png", "twin.txt",
+    ]  # fmt: skip
+    assert index([str(media)], photos).indexed == 0
+
+
+def test_given_captions_and_copies_are_erased_too(tmp_path: Path) -> None:
+    """What a COCO file said is kept in the ledger, and `folder:` keeps the bytes themselves."""
+    picture = corpus.picture(tmp_path / "a.png")
+    given = tmp_path / "captions.json"
+    annotation = {"image_id": 1, "caption": CAPTION}
+    images = [{"id": 1, "file_name": "a.png"}]
+    given.write_text(json.dumps({"images": images, "annotations": [annotation]}))
+    settings = collections.settings(tmp_path / "home")
+    photos = create("photos", assets="folder:", settings=settings)
+    index([], photos, options=IndexOptions(captions=str(given)))
+    kept = _bytes(photos)
+    assert picture.read_bytes() in kept
+    assert b"zeppelin" in kept
+    remove([str(picture)], photos)
+    left = _bytes(photos)
+    assert picture.read_bytes() not in left
+    assert b"zeppelin" not in left
+    assert picture.exists()
+
+
+def test_what_changed_is_erased_like_what_was_removed(photos: Collection, tmp_path: Path) -> None:
+    (tmp_path / "media/red.txt").write_text("another caption")
+    index([str(tmp_path / "media")], photos)
+    assert b"zeppelin" not in _bytes(photos)
 
 
 def test_restore_takes_it_back(photos: Collection, tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from indexer import IndexOptions, create, index
+from indexer import IndexOptions, create, failures, index
 from retrieval.collection import Collection
 from tests import collections
 
@@ -65,3 +67,57 @@ def test_prune_forgets_what_is_missing(photos: Collection, tmp_path: Path) -> No
     report = index([str(tmp_path / "b")], photos, options=IndexOptions(prune=True))
     assert report.vanished == 2
     assert _held(photos) == {"red.png"}
+
+
+def _move_to_another_device(collection: Collection, root: Path) -> None:
+    """Make the ledger believe that it saw the root on a device that is no longer there."""
+    with closing(sqlite3.connect(collection.directory / "ledger.sqlite")) as ledger, ledger:
+        changed = ledger.execute(
+            "UPDATE roots SET device = device + 1 WHERE path = ?", [str(root).encode()]
+        )
+        assert changed.rowcount == 1
+
+
+def test_another_device_in_the_place_of_a_root_takes_nothing_along(
+    photos: Collection, tmp_path: Path
+) -> None:
+    """A mount point whose disk is away shows the folder beneath; `prune` accepts what is there."""
+    _move_to_another_device(photos, tmp_path / "b")
+    (tmp_path / "b/blue.png").unlink()
+    report = index([str(tmp_path / "b")], photos)
+    assert (report.unchanged, report.vanished, report.missing) == (1, 0, 1)
+    assert "blue.png" in _held(photos)
+    pruned = index([str(tmp_path / "b")], photos, options=IndexOptions(prune=True))
+    assert (pruned.vanished, pruned.missing) == (1, 0)
+    (tmp_path / "b/green.png").rename(tmp_path / "b/leaf.png")
+    assert index([str(tmp_path / "b")], photos).vanished == 1
+    assert _held(photos) == {"red.png", "leaf.png"}
+
+
+def test_the_device_of_an_empty_root_is_not_remembered(photos: Collection, tmp_path: Path) -> None:
+    """A mount point that was first given while its disk was away."""
+    (tmp_path / "c").mkdir()
+    index([str(tmp_path / "c")], photos)
+    with closing(sqlite3.connect(photos.directory / "ledger.sqlite")) as ledger:
+        roots = {root for (root,) in ledger.execute("SELECT path FROM roots")}
+    assert roots == {str(tmp_path / "a").encode(), str(tmp_path / "b").encode()}
+
+
+def test_a_folder_below_a_root_may_go(photos: Collection, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"b/{name}").mkdir()
+        Image.new("RGB", (20, 10), "black").save(tmp_path / f"b/{name}/black.png")
+    assert index([str(tmp_path / "b")], photos).duplicates == 1
+    (tmp_path / "b/one/black.png").unlink()
+    (tmp_path / "b/one").rmdir()
+    assert index([str(tmp_path / "b")], photos).vanished == 1
+    assert "black.png" in _held(photos)
+
+
+def test_a_root_that_came_back_is_no_failure_any_more(photos: Collection, tmp_path: Path) -> None:
+    (tmp_path / "b").rename(tmp_path / "unplugged")
+    assert index([str(tmp_path / "b")], photos).failed == 1
+    assert [failure.reason for failure in failures(photos)] == ["disappeared"]
+    (tmp_path / "unplugged").rename(tmp_path / "b")
+    assert index([str(tmp_path / "b")], photos).failed == 0
+    assert list(failures(photos)) == []

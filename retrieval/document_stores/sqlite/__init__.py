@@ -19,7 +19,6 @@ A store may be handed from thread to thread, but is used by one at a time.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,7 +34,7 @@ from ...words import query_terms
 from . import file as sqlite_file
 from . import rows as rows_of
 from .filters import Condition, admitted
-from .rows import DOCUMENT, IDS, SIGHTINGS, document_of, sightings_of, terms_of
+from .rows import DOCUMENT, IDS, SIGHTINGS, document_of, listed, sightings_of, terms_of
 
 FILE_NAME = "documents.sqlite"
 PAGE = 1_000  # rows that `scan` reads at once
@@ -111,14 +110,14 @@ class SqliteStore:
     def get(self, ids: Sequence[str]) -> dict[str, Document]:
         """The documents of those ids that are there."""
         sql = f"SELECT {DOCUMENT} FROM documents d WHERE d.id {IDS}"
-        return {row[0].hex(): document_of(row) for row in self._read(sql, json.dumps(list(ids)))}
+        return {row[0].hex(): document_of(row) for row in self._read(sql, listed(ids))}
 
     def of_assets(self, assets: Sequence[str]) -> dict[str, list[Document]]:
         """Each asset's documents, in the order of (kind, span, id)."""
         rows = self._read(
             f"SELECT {DOCUMENT} FROM documents d WHERE d.asset {IDS}"
             " ORDER BY d.asset, d.kind, d.span_start, d.span_end, d.id",
-            json.dumps(list(assets)),
+            listed(assets),
         )
         return {
             asset.hex(): [document_of(row) for row in of_asset]
@@ -127,7 +126,7 @@ class SqliteStore:
 
     def sightings(self, assets: Sequence[str]) -> dict[str, list[Sighting]]:
         """Each asset's sightings, in the order of their URIs."""
-        found = self._sightings(f"s.asset {IDS} ORDER BY s.asset, s.uri", json.dumps(list(assets)))
+        found = self._sightings(f"s.asset {IDS} ORDER BY s.asset, s.uri", listed(assets))
         return {asset: list(its) for asset, its in groupby(found, key=lambda s: s.asset)}
 
     def search(
@@ -157,9 +156,7 @@ class SqliteStore:
         """Those of the ids that are there and pass."""
         condition = admitted(where, "of_each")
         sql = f"SELECT d.id FROM documents d WHERE d.id {IDS} AND {condition.sql}"
-        return {
-            row[0].hex() for row in self._read(sql, json.dumps(list(ids)), *condition.parameters)
-        }
+        return {row[0].hex() for row in self._read(sql, listed(ids), *condition.parameters)}
 
     def count(self) -> int:
         """The number of documents."""

@@ -198,7 +198,9 @@ def _connect(path: Path | None, options: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{name}?{options}", uri=True, timeout=WAIT_S, isolation_level=None, check_same_thread=False
     )
-    connection.create_function("blob", 1, _blob, deterministic=True)
+    # Not a function in Python: Ctrl-C would be raised within it, and SQLite would take that for a
+    # failure of the statement.
+    connection.create_function("blob", 1, bytes.fromhex, deterministic=True)
     return connection
 
 
@@ -238,10 +240,3 @@ def _is_frozen(path: Path) -> bool:
     """Whether nobody can be writing: the folder can't be written and no log holds commits."""
     log = path.with_name(path.name + "-wal")
     return not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size)
-
-
-def _blob(id_: str) -> bytes | None:
-    try:
-        return bytes.fromhex(id_)
-    except ValueError:
-        return None  # no id of ours, so it is absent

@@ -8,6 +8,7 @@ Gets: values and a connection in a transaction. Gives: rows, values. Touches: th
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -20,6 +21,7 @@ from .filters import bindable
 
 DOCUMENT = "d.id, d.asset, d.kind, d.channel, d.span_start, d.span_end, d.text"
 IDS = "IN (SELECT blob(value) FROM json_each(?))"
+_HEX = re.compile("(?:[0-9a-f]{2})+")
 _ADD_WORDS = "INSERT INTO words (rowid, terms) VALUES (?, ?)"
 
 # One row for each field of a sighting; one with NULLs for a sighting without fields.
@@ -27,6 +29,11 @@ SIGHTINGS = """
 SELECT s.uri, s.asset, s.captions, f.name, f.type, v.value FROM sightings s
 LEFT JOIN field_values v ON v.sighting = s.number LEFT JOIN fields f ON f.number = v.field
 """
+
+
+def listed(ids: Iterable[str]) -> str:
+    """The parameter of `IDS`. What can't be an id is left out, as it can't be in the store."""
+    return json.dumps([id_ for id_ in ids if _HEX.fullmatch(id_)])
 
 
 def document_of(row: Sequence[Any]) -> Document:
@@ -49,7 +56,7 @@ def sightings_of(rows: Iterable[Sequence[Any]]) -> Iterator[Sighting]:
 def write_documents(connection: sqlite3.Connection, documents: Mapping[str, Document]) -> None:
     """Write documents, given by id; those that are there as they are cost no writing."""
     rows = connection.execute(
-        f"SELECT {DOCUMENT} FROM documents d WHERE d.id {IDS}", (json.dumps(list(documents)),)
+        f"SELECT {DOCUMENT} FROM documents d WHERE d.id {IDS}", (listed(documents),)
     )
     known = {document.id: document for document in map(document_of, rows)}
     changed = [document for id_, document in documents.items() if known.get(id_) != document]
@@ -81,7 +88,7 @@ def write_all_words(connection: sqlite3.Connection) -> None:
 
 def delete_documents(connection: sqlite3.Connection, ids: Sequence[str]) -> bool:
     """Delete documents and their words; whether there were words."""
-    wanted = (json.dumps(list(ids)),)
+    wanted = (listed(ids),)
     numbers = f"(SELECT number FROM documents WHERE id {IDS})"
     words = connection.execute(f"DELETE FROM words WHERE rowid IN {numbers}", wanted)
     connection.execute(f"DELETE FROM documents WHERE id {IDS}", wanted)

@@ -1,0 +1,237 @@
+"""Making a collection and opening it: what doesn't fit is refused before anything is written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from indexer import create, failures, index, remove, status, verify
+from indexer.opening import writing
+from retrieval import open_collection
+from retrieval.collection import Collection
+from retrieval.errors import (
+    CollectionError,
+    CollectionNotFoundError,
+    CorruptError,
+    EncoderMismatchError,
+    LockedError,
+    NewerFormatError,
+    StoreUnreachableError,
+    UsageError,
+)
+from retrieval.settings import config_path, load_settings
+from tests import collections, corpus
+
+CATALOGUE = "vectors/test-hash-32/image/catalogue.sqlite"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the collection ``photos``, of two pictures that lie beside it."""
+    folder = tmp_path_factory.mktemp("opening")
+    for seed in range(2):
+        corpus.picture(folder / f"{seed}.png", seed=seed)
+    photos = create("photos", settings=collections.settings(folder / "home"))
+    assert index([str(folder / f"{seed}.png") for seed in range(2)], photos).indexed == 2
+    return folder / "home"
+
+
+@pytest.fixture
+def photos(whole: Path, tmp_path: Path) -> Collection:
+    """A copy of it, to be damaged."""
+    shutil.copytree(whole, tmp_path / "home")
+    return Collection(tmp_path / "home/photos", collections.settings(tmp_path / "home"))
+
+
+@pytest.fixture
+def more(tmp_path: Path) -> str:
+    """A picture that isn't indexed yet."""
+    return str(corpus.picture(tmp_path / "more.png", seed=7))
+
+
+def _edit_manifest(photos: Collection, **changes: object) -> None:
+    path = photos.directory / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+# -- one writer -----------------------------------------------------------------------------------
+
+
+def test_a_second_writer_is_refused_and_readers_go_on(photos: Collection, more: str) -> None:
+    with writing(photos):
+        other = Collection(photos.directory, photos.settings)
+        for attempt in (
+            lambda: index([more], other),
+            lambda: remove([more], other),
+            lambda: verify(other),
+        ):
+            with pytest.raises(LockedError, match="Another process is writing"):
+                attempt()
+        with open_collection(photos.directory, settings=photos.settings) as reader:
+            assert len(reader.search("red", k=2)) == 2
+    assert index([more], photos).indexed == 1
+
+
+def test_two_that_make_the_same_collection(tmp_path: Path) -> None:
+    settings = collections.settings(tmp_path)
+    (tmp_path / "photos").mkdir()
+    with FileLock(tmp_path / "photos/.lock"), pytest.raises(LockedError):
+        create("photos", settings=settings)
+    create("photos", settings=settings)
+
+
+# -- promise 3 ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mutant", ["shifted", "constant", "nan", "unnormalised", "weights=2"])
+def test_promise_never_silently_wrong(mutant: str, photos: Collection, more: str) -> None:
+    """Another encoder under the old one's name writes nothing and answers nothing."""
+    before = collections.contents(photos)
+    manifest = json.loads((photos.directory / "manifest.json").read_text())
+    _edit_manifest(
+        photos, channels=[{**c, "encoder": f"hash:{mutant}"} for c in manifest["channels"]]
+    )
+    for attempt in (
+        lambda: index([more], photos),
+        lambda: verify(photos, repair=True),
+        lambda: photos.search("red"),
+    ):
+        with pytest.raises(EncoderMismatchError, match=f"hash:{mutant}"):
+            attempt()
+    photos.close()
+    collections.assert_same(collections.contents(photos), before)
+
+
+@pytest.mark.parametrize("mutant", ["constant", "nan", "unnormalised"])
+def test_a_new_collection_refuses_an_encoder_that_is_broken(mutant: str, tmp_path: Path) -> None:
+    settings = collections.settings(tmp_path)
+    with pytest.raises(EncoderMismatchError):
+        create("photos", encoder=f"hash:{mutant}", settings=settings)
+    with pytest.raises(CollectionNotFoundError):
+        open_collection("photos", settings=settings)
+    create("photos", settings=settings)
+
+
+# -- damaged and newer files ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [("manifest.json", CorruptError), ("ledger.sqlite", CorruptError), ("probes.npz", CorruptError),
+     ("documents.sqlite", CorruptError), (CATALOGUE, CorruptError)],
+)  # fmt: skip
+def test_a_damaged_file_is_told(
+    name: str, error: type[CollectionError], photos: Collection, more: str
+) -> None:
+    (photos.directory / name).write_bytes(b"This is no such file at all. " * 50)
+    with pytest.raises(error) as raised:
+        index([more], photos)
+    assert name.rpartition("/")[2] in str(raised.value)
+    assert raised.value.advice
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "ledger.sqlite", "documents.sqlite", CATALOGUE])
+def test_a_newer_file_is_refused(name: str, photos: Collection, more: str) -> None:
+    if name == "manifest.json":
+        _edit_manifest(photos, format=99)
+    else:
+        with closing(sqlite3.connect(photos.directory / name)) as file:
+            file.execute("PRAGMA user_version = 99")
+    for attempt in (lambda: index([more], photos), lambda: status(photos)):
+        with pytest.raises(NewerFormatError, match="99") as raised:
+            attempt()
+        assert "newer" in raised.value.advice.lower() or "update" in raised.value.advice.lower()
+        photos.close()
+
+
+@pytest.mark.parametrize("content", [None, b""])
+def test_no_writer_has_made_the_ledger_yet(content: bytes | None, photos: Collection) -> None:
+    """Killed in its first moments, the ledger is absent or empty: nothing failed so far."""
+    (photos.directory / "ledger.sqlite").unlink()
+    if content is not None:
+        (photos.directory / "ledger.sqlite").write_bytes(content)
+    assert list(failures(photos)) == []
+    assert status(photos).files == {}
+
+
+# -- making ---------------------------------------------------------------------------------------
+
+
+def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "Documents"
+    folder.mkdir()
+    corpus.text(folder / "letter.txt")
+    with pytest.raises(UsageError, match=r"'letter\.txt'"):
+        create(folder, settings=collections.settings(tmp_path))
+    assert [path.name for path in folder.iterdir()] == ["letter.txt"]
+
+
+def test_what_a_killed_creation_left_is_no_hindrance(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in (".lock", "probes.npz", "probes.npz.partial", "manifest.json.partial"):
+        (folder / name).write_bytes(b"half")
+    create("photos", settings=collections.settings(tmp_path))
+    open_collection("photos", settings=collections.settings(tmp_path)).close()
+
+
+@pytest.mark.parametrize(
+    "asked", [{"encoder": "hash:weights=2"}, {"vectors": "faiss:"}, {"assets": "folder:"}]
+)
+def test_a_collection_is_not_made_anew_as_another(
+    asked: dict[str, str], photos: Collection
+) -> None:
+    create(photos.directory, settings=photos.settings)
+    create(photos.directory, encoder="hash:", vectors="exact:", settings=photos.settings)
+    with pytest.raises(UsageError, match=next(iter(asked.values()))):
+        create(photos.directory, settings=photos.settings, **asked)
+
+
+@pytest.mark.parametrize("role", ["encoder", "vectors", "documents", "assets"])
+def test_an_unknown_back_end_leaves_no_folder_behind(role: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nosuch"):
+        create("photos", settings=collections.settings(tmp_path), **{role: "nosuch:"})
+    assert not (tmp_path / "photos").exists()
+
+
+def test_a_file_in_the_folders_place(tmp_path: Path) -> None:
+    corpus.text(tmp_path / "photos")
+    with pytest.raises(StoreUnreachableError, match="can't be made"):
+        create("photos", settings=collections.settings(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\0b"])
+def test_no_name_of_a_collection(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no name"):
+        create(name, settings=collections.settings(tmp_path))
+
+
+def test_a_home_may_be_given_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    photos = create("photos", settings=collections.settings(Path("home")))
+    index([more], photos)
+    assert list(failures(photos)) == []
+    assert photos.directory == tmp_path / "home/photos"
+
+
+# -- settings -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("colour = 'red'", "colour"), ("threads = 'many'", "threads"), ("threads = [", "TOML")],
+)
+def test_a_settings_file_that_is_wrong_is_told(text: str, says: str) -> None:
+    config_path().parent.mkdir(parents=True)
+    config_path().write_text(text)
+    with pytest.raises(UsageError, match=says) as raised:
+        load_settings()
+    assert str(config_path()) in str(raised.value)
