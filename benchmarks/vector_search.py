@@ -11,8 +11,6 @@ of the two stores are compared, and a difference ends the run.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -21,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from machine import machine
 
 from retrieval.protocols import Place, VectorStore
 from retrieval.registry import open_vector_store
@@ -55,7 +54,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=50)
     options = parser.parse_args()
 
-    print(hardware())
+    print(machine())
     print(f"{options.rows:,} rows x {options.dim}, k = {options.k}; milliseconds, p50 / p95")
     print(f"{'':28}{'exact:':>18}{'faiss:':>18}   exact: / faiss:")
     channel = Channel("random", "image", options.dim, "", "")
@@ -94,20 +93,6 @@ def main() -> None:
         ]
         report("cold, whole process", *([whole for whole, _ in runs] for runs in cold))
         report("cold, open + search", *([part for _, part in runs] for runs in cold))
-
-
-def hardware() -> str:
-    """Processor, cores and memory, versions."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    model = next(
-        (line.split(":")[1].strip() for line in lines if line.startswith("model name")), ""
-    )
-    gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    return (
-        f"{model or platform.processor()}, {os.cpu_count()} cores, {gigabytes:.0f} GB, "
-        f"{platform.system()}, Python {platform.python_version()}, NumPy {np.__version__}"
-    )
 
 
 def unit(n: int, dim: int, seed: int) -> FloatArray:
