@@ -210,10 +210,8 @@ class EntryMaker:
         """A duplicate is a file whose bytes another has: met before it, or known and as it was."""
         if any(takewhile(lambda other: other != uri, self._fresh.get(asset, []))):
             return "duplicate"
-        sightings = self._backends.documents.sightings([asset]).get(asset, [])
-        rows = self._ledger.rows([s.uri for s in sightings if s.uri != uri])
-        still = (row.asset == asset and is_as_it_was(row) for row in rows.values())
-        return "duplicate" if any(still) else "indexed"
+        others = (row for row in self._ledger.holding(asset) if row.uri != uri)
+        return "duplicate" if any(map(is_as_it_was, others)) else "indexed"
 
     def _refuse(self, changed: Changed, error: BadInputError) -> None:
         skipped = Skipped(changed.item.uri, error.reason, str(error))

@@ -163,6 +163,16 @@ class Ledger:
                 is not None
             )
 
+    def holding(self, asset: str) -> Iterator[Row]:
+        """The rows of the files that have an asset."""
+        with self._errors():
+            yield from map(
+                _row,
+                self._connection.execute(
+                    "SELECT * FROM files WHERE asset = ? AND outcome != 'erased'", [asset]
+                ),
+            )
+
     def scan(self, outcome: Outcome | None = None) -> Iterator[Row]:
         """All rows (of one outcome), in the order of their URIs."""
         condition, values = ("WHERE outcome = ?", [outcome]) if outcome else ("", [])

@@ -124,7 +124,7 @@ class _Run:
         self._ledger = session.ledger
         self._options = options
         self._tally = tally
-        self._workers = session.settings.workers or max(1, (os.cpu_count() or 2) - 1)
+        self._workers = session.settings.workers or os.cpu_count() or 1
         self._writer = Writer(session.backends, session.ledger)
         self._maker = EntryMaker(session, tally, dry_run=options.dry_run)
         self._triage = Triage(

@@ -11,7 +11,6 @@ import difflib
 import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -126,6 +125,8 @@ def media_type_of(suffix: str) -> tuple[Modality, str] | None:
 
 def schemes(role: StoreOrEncoder) -> Iterator[tuple[str, Entry]]:
     """Every known scheme of a role, sorted, those of outside packages included."""
+    from importlib.metadata import entry_points  # 20 ms, and most starts don't need it
+
     known = dict(BACK_ENDS[role])
     for point in entry_points(group=f"echolens.{role}"):
         known.setdefault(point.name, Entry(point.value, "from an outside package"))

@@ -28,7 +28,7 @@ class Settings:
         vectors, documents, assets: store URLs of a new collection.
         device: where encoders run: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         threads: of an encoder; 0 leaves it to the machine.
-        workers: decoding processes; 0 makes it one fewer than there are cores, at least one.
+        workers: decoding processes; 0 makes it one a core.
         max_file_mb: a larger file is skipped (``too_large``).
         max_megapixels: a picture with more is skipped (``too_large``).
         decode_seconds: decoding that takes longer is stopped (``too_slow``).
