@@ -7,12 +7,12 @@ not at all. Never: a secret (store URLs carry no credentials), a store.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .durable import replace_file
 from .errors import (
     CollectionNotFoundError,
     CorruptError,
@@ -74,21 +74,13 @@ def read_manifest(directory: Path) -> Manifest:
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
-    """Replace a collection's manifest: the old one or the new one is there, never half of one."""
-    path, partial = directory / NAME, directory / f"{NAME}.partial"
+    """Replace a collection's manifest.
+
+    Raises:
+        StoreUnreachableError: no space or no permission; what was there stays.
+    """
     text = json.dumps({"format": FORMAT, **asdict(manifest)}, ensure_ascii=False, indent=2)
-    try:
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise StoreUnreachableError(
-            f"{path} can't be written: {error.strerror}.",
-            advice="Make room or allow writing there; nothing was changed.",
-        ) from error
+    replace_file(directory / NAME, f"{text}\n".encode())
 
 
 def _parse(data: Any, path: Path) -> Manifest:

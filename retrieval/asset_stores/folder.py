@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from ..durable import sync_folder
 from ..errors import BadInputError, StoreUnreachableError
 from ..protocols import Locate, Place
 from ..schema import SkipReason
@@ -67,7 +68,7 @@ class FolderStore:
                     )
                 _make_folders(self._root, path.parent)
                 part.replace(path)
-                _sync(path.parent)
+                sync_folder(path.parent)
             finally:
                 part.unlink(missing_ok=True)
 
@@ -81,7 +82,7 @@ class FolderStore:
         with self._writing():
             if path.is_file():
                 path.unlink()
-                _sync(path.parent)
+                sync_folder(path.parent)
 
     def exists(self, asset: str) -> bool:
         """Whether there is a copy."""
@@ -149,17 +150,6 @@ def _make_folders(root: Path, folder: Path) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     for parent in folder.parents:
-        _sync(parent)
+        sync_folder(parent)
         if parent == root.parent:
             break
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder durable, where the system can (Windows can't, and needn't)."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,7 +7,6 @@ or not at all. Never: unpickles anything.
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from retrieval.durable import replace_file
 from retrieval.errors import CorruptError, NewerFormatError, StoreUnreachableError
 from retrieval.schema import FloatArray
 
@@ -70,22 +70,10 @@ def write_probes(directory: Path, probes: Mapping[str, FloatArray]) -> None:
     Raises:
         StoreUnreachableError: no space or no permission; what was there stays.
     """
-    path, partial = directory / NAME, directory / f"{NAME}.partial"
     buffer = io.BytesIO()
     arrays: dict[str, Any] = {"format": np.int64(FORMAT), **probes}
     np.savez(buffer, allow_pickle=False, **arrays)
-    try:
-        with partial.open("wb") as file:
-            file.write(buffer.getvalue())
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise StoreUnreachableError(
-            f"{path} can't be written: {error.strerror}.",
-            advice="Make room or allow writing there; nothing was changed.",
-        ) from error
+    replace_file(directory / NAME, buffer.getvalue())
 
 
 def _unpack(data: bytes) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..durable import sync_folder
 from ..schema import FloatArray
 from .catalogue import ID_BYTES, damaged
 
@@ -82,7 +83,7 @@ def _append(path: Path, offset: int, data: memoryview) -> None:
                 os.ftruncate(descriptor, offset)
             raise
     if is_new:
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 @contextmanager
@@ -100,13 +101,3 @@ def _write_at(descriptor: int, offset: int, data: memoryview) -> None:
     os.lseek(descriptor, offset, os.SEEK_SET)
     while data:
         data = data[os.write(descriptor, data) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # folders can't be opened there; the file system journals their entries
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
