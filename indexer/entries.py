@@ -22,7 +22,6 @@ from retrieval import registry
 from retrieval.errors import BadInputError
 from retrieval.protocols import Limits
 from retrieval.schema import Modality, Sighting, SkipReason, path_of, printable
-from retrieval.settings import Settings
 
 from .decode import Decoder, Pending, hash_file
 from .fields import FieldTypes, fields_of
@@ -52,7 +51,7 @@ class EntryMaker:
     """Makes the entries of one run."""
 
     def __init__(self, session: Session, tally: Tally, *, dry_run: bool = False) -> None:
-        self.limits = limits_of(session.settings)
+        self.limits = session.backends.limits
         self.types = FieldTypes(dict(session.backends.manifest.fields))
         self.recipes = recipes_of(session, self.limits)
         self._backends = session.backends
@@ -217,16 +216,6 @@ class EntryMaker:
         skipped = Skipped(changed.item.uri, error.reason, str(error))
         recipe = self.recipes[changed.item.modality]
         self.skip(skipped, signature(changed.item), changed.known, recipe)
-
-
-def limits_of(settings: Settings) -> Limits:
-    """What one file may cost."""
-    return Limits(
-        bytes=settings.max_file_mb << 20,
-        pixels=settings.max_megapixels * 1_000_000,
-        seconds=settings.decode_seconds,
-        memory=settings.decode_memory_mb << 20,
-    )
 
 
 def recipes_of(session: Session, limits: Limits) -> Mapping[Modality, str]:

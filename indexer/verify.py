@@ -25,7 +25,6 @@ from retrieval.collection import Collection
 from retrieval.errors import BadInputError
 from retrieval.schema import CHANNEL_OF_KIND, Document, Sighting, path_of, printable
 
-from .entries import limits_of
 from .ledger import CHUNK
 from .opening import Session, writing
 from .report import VerifyReport
@@ -220,7 +219,7 @@ class _Check:
         elif not is_caption(document) and document.kind == "image":
             modality = CHANNEL_OF_KIND[document.kind]
             channel = self.session.backends.manifest.channel(modality)
-            reader = registry.open_modality(modality, limits_of(self.session.settings))
+            reader = registry.open_modality(modality, self.session.backends.limits)
             try:
                 with self.session.backends.assets.open(document.asset) as file:
                     data = file.read()

@@ -17,7 +17,7 @@ from . import registry
 from .errors import UsageError
 from .manifest import Manifest, read_manifest
 from .probes import read_probes
-from .protocols import DocumentStore, Encoder, Place
+from .protocols import DocumentStore, Encoder, Limits, Place
 from .query.backends import Backends
 from .query.engine import search
 from .query.parse import Query, parse_query
@@ -128,6 +128,16 @@ def open_backends(directory: Path, settings: Settings, *, read_only: bool = True
         assets=assets,
         encoder=_encoder_opener(settings),
         probes=_probe_reader(directory),
+        limits=_limits_of(settings),
+    )
+
+
+def _limits_of(settings: Settings) -> Limits:
+    return Limits(
+        bytes=settings.max_file_mb << 20,
+        pixels=settings.max_megapixels * 1_000_000,
+        seconds=settings.decode_seconds,
+        memory=settings.decode_memory_mb << 20,
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..manifest import Manifest
-from ..protocols import AssetStore, DocumentStore, Encoder, VectorStore
+from ..protocols import AssetStore, DocumentStore, Encoder, Limits, VectorStore
 from ..schema import Channel, FloatArray, Modality
 
 
@@ -24,6 +24,7 @@ class Backends:
         vectors: a vector store for each channel key.
         encoder: gives a channel's encoder; one instance for all channels of one encoder URL.
         probes: gives the stored probe vectors, by `probes.probe_key`.
+        limits: what one input may cost, a query's picture as well as a file.
         proven: (encoder URL, modality) of each encoder that a query has compared with its probes.
     """
 
@@ -34,6 +35,7 @@ class Backends:
     assets: AssetStore
     encoder: Callable[[Channel], Encoder]
     probes: Callable[[], Mapping[str, FloatArray]]
+    limits: Limits = field(default_factory=Limits)
     proven: set[tuple[str, Modality]] = field(default_factory=set, compare=False)
 
     def close(self) -> None:

@@ -154,7 +154,7 @@ def _encode_parts(
     encoder = backends.encoder(channel)
     if modality not in encoder.space.modalities:
         return np.empty((0, channel.dim), np.float32)
-    inputs = [_input(part, encoder) for part in parts]
+    inputs = [_input(part, encoder, backends.limits) for part in parts]
     if (channel.encoder, modality) in backends.proven:
         vectors = encoder.encode(modality, inputs, role="query")
     else:
@@ -200,12 +200,12 @@ def _encode_with_probe(
     return vectors[:-1]
 
 
-def _input(part: Part, encoder: Encoder) -> Any:
+def _input(part: Part, encoder: Encoder, limits: Limits) -> Any:
     if isinstance(part.content, str):
         return part.content
     assert isinstance(part.content, bytes)
     assert part.modality is not None
-    reader = registry.open_modality(part.modality, Limits())
+    reader = registry.open_modality(part.modality, limits)
     try:
         return reader.query_input(part.content, encoder.wants)
     except BadInputError as error:
