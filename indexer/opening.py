@@ -125,7 +125,7 @@ def _check_asked(directory: Path, manifest: Manifest, asked: dict[str, str | Non
 def _absolute(url: str, settings: Settings) -> str:
     """The encoder's URL as every process understands it, wherever it runs."""
     scheme, _ = registry.split(url)
-    return f"{scheme}:{registry.open_encoder(url, device=settings.device).location}"
+    return f"{scheme}:{registry.open_encoder(url, settings.compute).location}"
 
 
 def _make_folder(directory: Path) -> None:
@@ -146,7 +146,7 @@ def _make_folder(directory: Path) -> None:
 
 
 def _make_channels(directory: Path, url: str, settings: Settings) -> tuple[Channel, ...]:
-    encoder = registry.open_encoder(url, device=settings.device, threads=settings.threads or None)
+    encoder = registry.open_encoder(url, settings.compute)
     channels = tuple(
         Channel(encoder.space.key, modality, encoder.space.dim, url, encoder.fingerprint)
         for modality in INDEXED_MODALITIES

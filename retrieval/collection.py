@@ -148,7 +148,7 @@ def _locate(documents: DocumentStore, asset: str) -> list[str]:
 def _encoder_opener(settings: Settings) -> Callable[[Channel], Encoder]:
     @cache
     def open_url(url: str) -> Encoder:
-        return registry.open_encoder(url, device=settings.device, threads=settings.threads or None)
+        return registry.open_encoder(url, settings.compute)
 
     return lambda channel: open_url(channel.encoder)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from .schema import (
+    Compute,
     Description,
     Document,
     Draft,
@@ -75,8 +76,8 @@ class Problem:
 class Encoder(Protocol):
     """Turns inputs into unit vectors of one space.
 
-    Made as ``Class(location, device="auto", threads=None)``, where location is what follows the
-    scheme of its URL. Making one is cheap: weights load when first needed, each tower by itself.
+    Made as ``Class(location, compute)``, where location is what follows the scheme of its URL.
+    Making one is cheap: weights load when first needed, each tower by itself.
     """
 
     @property
@@ -96,12 +97,24 @@ class Encoder(Protocol):
     def wants(self) -> Wants: ...
 
     @property
+    def compute(self) -> Compute:
+        """What it computes with here, ``auto`` resolved; asking may load a library, no weights."""
+        ...
+
+    @property
     def batch_size(self) -> int:
         """How many inputs it likes best at once."""
         ...
 
     def tolerance(self, modality: Modality) -> float:
-        """The least cosine at which a probe counts as the same, on another machine too."""
+        """The least cosine at which a probe counts as the same, on another machine too.
+
+        It is that of the precision of `compute`.
+        """
+        ...
+
+    def unread(self, text: str) -> str:
+        """The end of a text that lies past what `encode` reads of it; "" when it reads it all."""
         ...
 
     def encode(self, modality: Modality, inputs: Sequence[Any], *, role: Role) -> FloatArray:

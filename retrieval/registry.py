@@ -25,7 +25,7 @@ from .protocols import (
     Place,
     VectorStore,
 )
-from .schema import Channel, Modality
+from .schema import Channel, Compute, Modality
 
 StoreOrEncoder = Literal["encoder", "vector_store", "document_store", "asset_store"]
 
@@ -149,9 +149,9 @@ def check(role: StoreOrEncoder, url: str) -> None:
     _class(role, url)
 
 
-def open_encoder(url: str, *, device: str = "auto", threads: int | None = None) -> Encoder:
+def open_encoder(url: str, compute: Compute | None = None) -> Encoder:
     """The encoder of a URL, its weights not yet loaded."""
-    encoder: Encoder = _class("encoder", url)(split(url)[1], device=device, threads=threads)
+    encoder: Encoder = _class("encoder", url)(split(url)[1], compute or Compute())
     return encoder
 
 

@@ -30,6 +30,7 @@ FloatArray = NDArray[np.float32]
 Modality = Literal["text", "image", "audio", "video"]
 Role = Literal["query", "document"]
 Kind = Literal["image", "passage", "shot", "window"]
+Precision = Literal["auto", "fp32", "bf16", "int8"]
 FieldType = Literal["text", "number", "boolean", "date"]
 FieldValue = str | float | bool
 
@@ -69,6 +70,24 @@ class Wants:
     pixels: int | None = None
     text_tokens: int | None = None
     sample_rate: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """What an encoder computes with: as asked for, or as it turned out.
+
+    Attributes:
+        device: ``auto`` (the first GPU if there is one), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        precision: of its numbers; ``auto`` is the quickest that keeps to `Encoder.tolerance`.
+        threads: of one run on a processor; None leaves it to the machine.
+    """
+
+    device: str = "auto"
+    precision: Precision = "auto"
+    threads: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.device}, {self.precision}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ import os
 import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import platformdirs
 
 from .errors import UsageError
+from .schema import Compute, Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Settings:
         encoder: encoder of a new collection.
         vectors, documents, assets: store URLs of a new collection.
         device: where encoders run: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        precision: of their numbers: ``auto``, ``fp32``, ``bf16``, ``int8``.
         threads: of an encoder; 0 leaves it to the machine.
         workers: decoding processes; 0 makes it one a core.
         max_file_mb: a larger file is skipped (``too_large``).
@@ -42,12 +44,18 @@ class Settings:
     documents: str = "sqlite:"
     assets: str = "inplace:"
     device: str = "auto"
+    precision: Precision = "auto"
     threads: int = 0
     workers: int = 0
     max_file_mb: int = 2048
     max_megapixels: int = 250
     decode_seconds: float = 60.0
     decode_memory_mb: int = 4096
+
+    @property
+    def compute(self) -> Compute:
+        """What encoders are to compute with."""
+        return Compute(self.device, self.precision, self.threads or None)
 
 
 def config_path() -> Path:
@@ -91,6 +99,10 @@ def _typed(name: str, value: Any, where: str) -> Any:
             f"There is no setting called {where}.", advice=f"Known: {', '.join(sorted(types))}."
         )
     wanted = {"int": int, "float": float}.get(str(types[name]), str)
+    if name == "precision" and value not in get_args(Precision):
+        raise UsageError(
+            f"{where} can't be {value!r}.", advice=f"Known: {', '.join(get_args(Precision))}."
+        )
     try:
         return wanted(value)
     except (TypeError, ValueError) as error:

@@ -27,6 +27,7 @@ import re
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.schema import FloatArray, Modality, Role, Space, Wants
+from retrieval.schema import Compute, FloatArray, Modality, Role, Space, Wants
 
 DIM = 32
 PLUGIN_MODULE = "echolens_test_encoders"
@@ -70,14 +71,13 @@ _GRID = 4
 class HashEncoder:
     """Words by their hash, pictures by the colours of a 4 x 4 grid; see the module's docstring."""
 
-    def __init__(
-        self, location: str = "", *, device: str = "auto", threads: int | None = None
-    ) -> None:
+    def __init__(self, location: str = "", compute: Compute = Compute()) -> None:
         options = dict(part.partition("=")[::2] for part in location.split(",") if part)
         if unknown := options.keys() - _OPTIONS:
             raise ValueError(f"hash: knows no option {', '.join(sorted(unknown))}")
         self._options = options
         self.location = location
+        self.compute = replace(compute, device="cpu", precision="fp32")
         self._weights = options.get("weights", "1")
         self.space = Space("test-hash-32", DIM, frozenset[Modality](("text", "image")))
         self.wants = Wants(pixels=64, text_tokens=256)
@@ -87,6 +87,10 @@ class HashEncoder:
     def tolerance(self, modality: Modality) -> float:
         """Computed exactly."""
         return 0.9999
+
+    def unread(self, text: str) -> str:
+        """It reads everything."""
+        return ""
 
     def encode(self, modality: Modality, inputs: Sequence[Any], *, role: Role) -> FloatArray:
         """`(n, 32)` float32 of norm 1, unless `location` asked for something wrong."""

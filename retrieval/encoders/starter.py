@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 
 from ..errors import NotInstalledError, UsageError, WeightsMissingError
 from ..onnx_runtime import open_session
-from ..schema import FloatArray, Modality, Role, Space, Wants
+from ..schema import Compute, FloatArray, Modality, Role, Space, Wants
 
 FILES = Path(__file__).parent / "starter_files"
 DIM = 384
@@ -65,27 +65,24 @@ class StarterEncoder:
     batch_size = TEXTS_AT_ONCE
     location = ""
 
-    def __init__(
-        self, location: str = "", *, device: str = "auto", threads: int | None = None
-    ) -> None:
+    def __init__(self, location: str = "", compute: Compute = Compute()) -> None:
         """Make the encoder; nothing is loaded yet.
 
         Args:
             location: what follows ``starter:``; there is nothing to choose, so it is empty.
-            device: ``auto`` or ``cpu``.
-            threads: for one run of a model; None leaves it to the runtime.
+            compute: device and precision ``auto`` or what they resolve to; threads of one run.
         """
         if location:
             raise UsageError(
                 f"`starter:` takes nothing after the colon, but got `{location}`.",
                 advice="Write `starter:`, or see `echolens encoders` for encoders with models.",
             )
-        if device not in ("auto", "cpu"):
+        if compute.device not in ("auto", "cpu") or compute.precision not in ("auto", "int8"):
             raise UsageError(
-                f"`starter:` runs on the CPU only, but the device is `{device}`.",
-                advice="Leave the device out, or choose an `open_clip:` encoder.",
+                f"`starter:` runs on the CPU in int8 only, not on {compute}.",
+                advice="Leave device and precision out, or choose an `open_clip:` encoder.",
             )
-        self._threads = threads
+        self.compute = Compute("cpu", "int8", compute.threads)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -117,6 +114,12 @@ class StarterEncoder:
             f"`starter:` encodes text and image, not {modality}.",
             advice="See `echolens encoders` for what each encoder takes.",
         )
+
+    def unread(self, text: str) -> str:
+        """The end of a text past its 256 tokens."""
+        row = self._tokenizer.encode(_clean(text))
+        read_whole = not row.overflowing and len(text) <= TEXT_CHARACTERS
+        return "" if read_whole else text[max(end for _, end in row.offsets) :]
 
     def sentence_vectors(self, texts: Sequence[str]) -> FloatArray:
         """The text model's own vectors: (n, 384) float32, norm 1, no mean taken away."""
@@ -163,15 +166,15 @@ class StarterEncoder:
 
     @cached_property
     def _classifier(self) -> Any:
-        return open_session(FILES / "classifier.onnx", threads=self._threads)
+        return open_session(FILES / "classifier.onnx", threads=self.compute.threads)
 
     @cached_property
     def _text_model(self) -> Any:
-        return open_session(text_model_path(), threads=self._threads, unfold=False)
+        return open_session(text_model_path(), threads=self.compute.threads, unfold=False)
 
     @cached_property
     def _unfolded_text_model(self) -> Any:
-        return open_session(text_model_path(), threads=self._threads)
+        return open_session(text_model_path(), threads=self.compute.threads)
 
     @cached_property
     def _tokenizer(self) -> Any:

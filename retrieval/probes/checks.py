@@ -168,5 +168,5 @@ def _mismatch(where: str, what: str) -> EncoderMismatchError:
     return EncoderMismatchError(
         f"{where} {what}.",
         advice="Use the encoder, weights and device that the collection was made with (try "
-        "`--device cpu`), or index again into a new collection.",
+        "ECHOLENS_DEVICE=cpu), or index again into a new collection.",
     )

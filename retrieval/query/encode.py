@@ -166,7 +166,7 @@ def _encode_parts(
         raise EncoderMismatchError(
             f"`{channel.encoder}` gave a vector for the query that isn't finite, of norm 1 and of "
             f"{channel.dim} numbers.",
-            advice="Try `--device cpu`; if it goes on, the weights are damaged.",
+            advice="Try ECHOLENS_DEVICE=cpu; if it goes on, the weights are damaged.",
         )
     return vectors
 

@@ -21,7 +21,7 @@ from retrieval import registry
 from retrieval.errors import UsageError
 from retrieval.probes import check_vectors, make_probes, probe_inputs
 from retrieval.protocols import Encoder
-from retrieval.schema import FloatArray, Modality
+from retrieval.schema import Compute, FloatArray, Modality
 from tests.encoders import plugin_path, random_checkpoint
 
 SMALL = "ViT-S-32-alt"
@@ -168,6 +168,23 @@ def test_odd_inputs_get_a_vector_like_any_other(encoder: Encoder) -> None:
         assert_unit(vectors, (len(inputs), encoder.space.dim))
 
 
+@pytest.mark.parametrize("text", ["", "a dog", "a red boat " * 2_000])
+def test_what_it_leaves_unread_makes_no_difference(encoder: Encoder, text: str) -> None:
+    unread = encoder.unread(text)
+    assert text.endswith(unread)
+    assert len(text) > 5 or not unread
+    read = text.removesuffix(unread) if unread else text
+    assert_same(
+        encoder.encode("text", [read], role="document"),
+        encoder.encode("text", [text], role="document"),
+    )
+
+
+def test_it_says_what_it_computes_with(encoder: Encoder) -> None:
+    assert encoder.compute.device != "auto"
+    assert encoder.compute.precision != "auto"
+
+
 def test_pictures_are_read_and_left_alone(encoder: Encoder) -> None:
     picture = probe_inputs("image")[3]
     view = np.ascontiguousarray(picture[:, ::-1])[:, ::-1]  # same pixels, other strides
@@ -202,7 +219,7 @@ def test_a_probe_shows_that_pictures_are_read_wrongly(
 def test_another_instance_gives_the_same_vectors_and_fingerprint(
     url: str, encoder: Encoder
 ) -> None:
-    again = registry.open_encoder(url, device="cpu", threads=1)
+    again = registry.open_encoder(url, Compute("cpu", threads=1))
     assert again.space == encoder.space
     assert again.wants == encoder.wants
     assert re.fullmatch(r"[0-9a-f]{32,}", again.fingerprint)

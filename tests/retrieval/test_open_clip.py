@@ -26,7 +26,7 @@ from retrieval.encoders.open_clip import OpenClipEncoder
 from retrieval.encoders.open_clip.weights import Weights, model_config, split_location
 from retrieval.errors import EcholensError, UsageError, WeightsMissingError
 from retrieval.probes import check_vectors, probe_inputs
-from retrieval.schema import FloatArray
+from retrieval.schema import Compute, FloatArray
 from tests.encoders import random_checkpoint
 
 pytestmark = pytest.mark.slow
@@ -103,14 +103,14 @@ def test_n_at_once_are_n_one_by_one(encoder: OpenClipEncoder) -> None:
     check_vectors(np.concatenate(one), texts, where="open_clip:", tolerance=0.99999)
 
 
-def test_a_long_text_is_cut_as_open_clip_cuts_it_and_counted(small: Path) -> None:
+def test_a_long_text_is_cut_as_open_clip_cuts_it_and_the_rest_can_be_told(small: Path) -> None:
     encoder = OpenClipEncoder(f"ViT-S-32-alt/{small}")
     long = "a dog and " * 30
-    fits, cut = "word " * 75, "word " * 76  # 77 tokens, two of which mark start and end
-    encoder.encode("text", ["short", fits], role="document")
-    assert encoder.texts_cut == 0
-    encoder.encode("text", ["short", cut, long, "x" * 50_000], role="document")
-    assert encoder.texts_cut == 3
+    fits, cut = "word " * 75, "word " * 75 + "last"  # 77 tokens, two of which mark start and end
+    assert [encoder.unread(text) for text in ("", "short", fits)] == ["", "", ""]
+    assert encoder.unread(cut) == "last"
+    assert encoder.unread(long) == long[len("a dog and " * 25) :]
+    assert 0 < len(encoder.unread("x" * 50_000)) < 50_000
     vectors = encoder.encode("text", [long, long + "and a cat"], role="document")
     np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-6)
 
@@ -287,7 +287,7 @@ def test_a_file_that_is_no_checkpoint(content: bytes, suffix: str, tmp_path: Pat
 def test_a_device_that_is_not_here(small: Path) -> None:
     for device in ("cuda:99", "gpu", "toaster"):
         with pytest.raises(UsageError, match=f"The device `{device}` can't be used"):
-            OpenClipEncoder(f"ViT-S-32-alt/{small}", device=device).encode(
+            OpenClipEncoder(f"ViT-S-32-alt/{small}", Compute(device)).encode(
                 "text", ["a dog"], role="query"
             )
 

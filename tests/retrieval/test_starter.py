@@ -16,6 +16,7 @@ from retrieval.encoders import starter
 from retrieval.encoders.starter import StarterEncoder
 from retrieval.errors import CorruptError, NotInstalledError, UsageError, WeightsMissingError
 from retrieval.onnx_runtime import open_session
+from retrieval.schema import Compute
 
 FLICKR = Path(__file__).resolve().parents[3] / "shared" / "data" / "flickr8k"
 PHOTOS = {
@@ -92,7 +93,7 @@ def test_batch_law_holds_beyond_one_inner_batch(encoder):
 
 
 def test_threads_change_nothing(encoder, pictures):
-    single = StarterEncoder(threads=1)
+    single = StarterEncoder(compute=Compute(threads=1))
     for modality, inputs in (("text", SENTENCES), ("image", pictures[:4])):
         one = single.encode(modality, inputs, role="document")
         many = encoder.encode(modality, inputs, role="document")
@@ -149,7 +150,7 @@ def test_tokens_are_those_of_the_uncased_vocabulary(encoder):
 
 
 def test_fingerprint_stands_for_the_files_that_are_here(encoder):
-    assert encoder.fingerprint == StarterEncoder(threads=1).fingerprint
+    assert encoder.fingerprint == StarterEncoder(compute=Compute(threads=1)).fingerprint
     assert len(encoder.fingerprint) == 32
     digests = json.loads((starter.FILES / "digests.json").read_text())
     text_model = starter.text_model_path()
@@ -184,7 +185,7 @@ def test_a_text_never_loads_the_pictures_model():
 )
 def test_refuses_what_it_has_not(location, device):
     with pytest.raises(UsageError) as caught:
-        StarterEncoder(location, device=device)
+        StarterEncoder(location, Compute(device))
     assert caught.value.advice
 
 

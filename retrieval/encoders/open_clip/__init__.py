@@ -24,6 +24,7 @@ import hashlib
 import json
 import logging
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import UsageError
-from retrieval.schema import FloatArray, Modality, Role, Space, Wants
+from retrieval.schema import Compute, FloatArray, Modality, Role, Space, Wants
 
 from .weights import Weights, damaged, find_weights, load_tokenizer, model_config, split_location
 
@@ -74,20 +75,17 @@ class OpenClipEncoder:
 
     Attributes:
         batch_size: inputs that go through the model at once.
-        texts_cut: how many texts were longer than the model reads, so far.
     """
 
-    def __init__(self, location: str, *, device: str = "auto", threads: int | None = None) -> None:
+    def __init__(self, location: str, compute: Compute = Compute()) -> None:
         """Take a location; its weights are looked for when they are needed.
 
         Raises:
             UsageError: the location names no model or no weights.
         """
         self._model, self._named = split_location(location)
-        self._device = device
-        self._threads = threads
+        self._asked = compute
         self.batch_size = 32
-        self.texts_cut = 0
 
     @cached_property
     def space(self) -> Space:
@@ -95,6 +93,16 @@ class OpenClipEncoder:
         weights = self._named if isinstance(self._named, str) else self._weights.digest[:8]
         key = re.sub(r"[^a-z0-9]+", "-", f"{self._model} {weights}".lower()).strip("-")
         return Space(key, self._dim, _MODALITIES)
+
+    @cached_property
+    def compute(self) -> Compute:
+        """The device that torch finds, and fp32."""
+        if self._asked.precision not in ("auto", "fp32"):
+            raise UsageError(
+                f"`open_clip:` computes in fp32, not in {self._asked.precision}.",
+                advice="Leave the precision out.",
+            )
+        return Compute(_device(self._asked.device), "fp32", self._asked.threads)
 
     @cached_property
     def wants(self) -> Wants:
@@ -152,9 +160,23 @@ class OpenClipEncoder:
         ]
         return np.concatenate(rows) if rows else np.zeros((0, self._dim), np.float32)
 
+    def unread(self, text: str) -> str:
+        """The end of a text past the model's context length."""
+        if self._fits(text):
+            return ""
+        ends = range(len(text))
+        return text[bisect_left(ends, True, key=lambda end: not self._fits(text[:end])) - 1 :]
+
+    def _fits(self, text: str) -> bool:
+        """Whether a text's tokens leave room for one more."""
+        tokenizer = self._loaded.tokenizer
+        bounded = _bounded(text, self._context)
+        longer = tokenizer([bounded, ""], self._context + 1)
+        return len(bounded) == len(" ".join(text.split())) and bool(longer[0, -1] == longer[1, -1])
+
     def _encode_texts(self, texts: Sequence[str]) -> FloatArray:
         loaded = self._loaded
-        tokens = self._tokenize([_bounded(text, self._context) for text in texts])
+        tokens = loaded.tokenizer([_bounded(text, self._context) for text in texts])
         return self._run(loaded.model.encode_text, tokens)
 
     def _encode_pictures(self, pictures: Sequence[NDArray[np.uint8]]) -> FloatArray:
@@ -168,17 +190,6 @@ class OpenClipEncoder:
             for picture in pictures
         ]
         return self._run(loaded.model.encode_image, torch.stack(tensors))
-
-    def _tokenize(self, texts: list[str]) -> Any:
-        """Token ids, (n, context) int64; texts that don't fit are counted."""
-        tokenizer = self._loaded.tokenizer
-        tokens = tokenizer(texts)
-        pad = tokenizer([""])[0, -1]
-        full = [text for text, row in zip(texts, tokens, strict=True) if row[-1] != pad]
-        if full:
-            longer = tokenizer(full, self._context + 1)
-            self.texts_cut += int((longer[:, -1] != pad).sum())
-        return tokens
 
     def _run(self, tower: Callable[..., Any], batch: Any) -> FloatArray:
         import torch
@@ -212,9 +223,9 @@ class OpenClipEncoder:
             import torch
             from open_clip.transform import PreprocessCfg, image_transform_v2
 
-            device = _device(self._device)
-            if self._threads:
-                torch.set_num_threads(self._threads)
+            device = self.compute.device
+            if self.compute.threads:
+                torch.set_num_threads(self.compute.threads)
             try:
                 settings = weights.settings()
                 model = open_clip.create_model(
@@ -246,7 +257,7 @@ def _device(name: str) -> str:
     except (RuntimeError, AssertionError) as error:  # unknown; not built in or not present
         raise UsageError(
             f"The device `{name}` can't be used here.",
-            advice="Say `--device cpu`, or leave it out to take the best one there is.",
+            advice="Set ECHOLENS_DEVICE=cpu, or leave it out to take the best one there is.",
         ) from error
     return name
 
