@@ -1,18 +1,20 @@
 """Background statistics: what a channel's scores are worth when there is nothing to find.
 
 Gets: an opened collection. Gives: its manifest with a mean and a spread for each channel and kind
-of query. Touches: vectors, read-only; the text encoder. Never: writes.
+of query. Touches: vectors and documents, read-only; the text encoder. Never: writes.
 
 Words are asked as the built-in sentences that have nothing to do with anybody's files; a picture
-as a sample of the collection's own pictures, each against all others. The sample is the documents
-with the smallest ids, and as ids are hashes it is a fair and repeatable one.
+as a sample of the collection's own pictures, each against all documents of other assets. The
+sample is the documents with the smallest ids, and as ids are hashes it is a fair and repeatable
+one. A handful of pairs says nothing of a spread: a channel that has no more gets no statistics for
+that kind of query, and is fused by rank.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,7 +25,19 @@ from retrieval.schema import Background, Channel, FloatArray, Modality
 
 SAMPLE = 1000
 QUERIES = 64
+LEAST_PAIRS = 100
 WORTH_WHILE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """(n, dim) vectors and the n assets that they belong to; "" belongs to none."""
+
+    vectors: FloatArray
+    assets: tuple[str, ...]
+
+    def first(self, count: int) -> _Sample:
+        return _Sample(self.vectors[:count], self.assets[:count])
 
 
 def calibrated(backends: Backends) -> Manifest:
@@ -36,20 +50,14 @@ def calibrated(backends: Backends) -> Manifest:
     if all(_is_fresh(manifest, key, count) for key, count in counts.items()):
         return manifest
     samples = {channel.key: _sample(backends, channel) for channel in manifest.channels}
-    sentences = {
-        channel.space: backends.encoder(channel).encode(
-            "text", background_sentences(), role="query"
-        )
-        for channel in manifest.channels
-        if "text" in backends.encoder(channel).space.modalities
-    }
+    sentences = {channel.space: _sentences(backends, channel) for channel in manifest.channels}
     measured: dict[str, dict[Modality, Background]] = {}
     for channel in manifest.channels:
-        pairs = _pairs(channel, samples, sentences)
+        asked = _queries(channel.space, samples, sentences[channel.space])
         measured[channel.key] = {
-            modality: replace(background(asked, held), documents=counts[channel.key])
-            for modality, (asked, held) in pairs.items()
-            if len(asked) and len(held)
+            modality: replace(background(scores), documents=counts[channel.key])
+            for modality, queries in asked
+            if len(scores := _unrelated(queries, samples[channel.key])) >= LEAST_PAIRS
         }
     return replace(manifest, background=measured)
 
@@ -61,28 +69,35 @@ def _is_fresh(manifest: Manifest, key: str, count: int) -> bool:
     return all(abs(count - b.documents) <= WORTH_WHILE * b.documents for b in known)
 
 
-def _sample(backends: Backends, channel: Channel) -> FloatArray:
+def _sample(backends: Backends, channel: Channel) -> _Sample:
     store = backends.vectors[channel.key]
     found = store.get(heapq.nsmallest(SAMPLE, store.scan()))
-    if not found:
-        return np.zeros((0, channel.dim), np.float32)
-    return np.stack([found[name] for name in sorted(found)])
+    documents = backends.documents.get(list(found))
+    names = sorted(documents)
+    vectors = [found[name] for name in names] or np.zeros((0, channel.dim), np.float32)
+    return _Sample(np.asarray(vectors, np.float32), tuple(documents[n].asset for n in names))
 
 
-def _pairs(
-    channel: Channel, samples: Mapping[str, FloatArray], sentences: Mapping[str, FloatArray]
-) -> dict[Modality, tuple[FloatArray, FloatArray]]:
-    """By kind of query: ((q, dim) queries, (n, dim) documents), never a document and itself."""
-    documents = samples[channel.key]
-    pairs: dict[Modality, tuple[FloatArray, FloatArray]] = {}
-    if channel.space in sentences:
-        pairs["text"] = sentences[channel.space], documents
+def _sentences(backends: Backends, channel: Channel) -> _Sample:
+    encoder, texts = backends.encoder(channel), background_sentences()
+    if "text" not in encoder.space.modalities:
+        return _Sample(np.zeros((0, channel.dim), np.float32), ())
+    return _Sample(encoder.encode("text", texts, role="query"), ("",) * len(texts))
+
+
+def _queries(
+    space: str, samples: Mapping[str, _Sample], sentences: _Sample
+) -> Iterator[tuple[Modality, _Sample]]:
+    """By kind of query, what is asked in a space."""
+    yield "text", sentences
     for key, sample in samples.items():
-        space, _, modality = key.partition("/")
-        if space != channel.space or modality == "text":
-            continue
-        half = min(QUERIES, len(sample) // 2)
-        pairs[modality] = (  # type: ignore[index]  # a channel's key ends in its modality
-            (sample[:half], documents[half:]) if key == channel.key else (sample[:half], documents)
-        )
-    return pairs
+        in_space, _, modality = key.partition("/")
+        if in_space == space and modality != "text":
+            yield modality, sample.first(QUERIES)  # type: ignore[misc]  # a key ends in its modality
+
+
+def _unrelated(queries: _Sample, documents: _Sample) -> FloatArray:
+    """(n,) scores of all pairs that don't belong to one asset."""
+    pairs = np.array(queries.assets, object)[:, None] != np.array(documents.assets, object)
+    scores: FloatArray = (queries.vectors @ documents.vectors.T)[pairs]
+    return scores

@@ -1,7 +1,7 @@
 """Changed files into entries: reads ahead, and says of each file what becomes of it.
 
 Gets: changed files and a `Decoder`. Gives: entries for `write`, in the order of the files.
-Touches: the asset store (`put`), the ledger (rows of skipped files). Never: a vector.
+Touches: the ledger (rows of skipped files), the stores' reading side. Never: writes to a store.
 
 Bytes that are known already are not decoded again: they are a duplicate if another file still has
 them, and simply indexed under a new name if none does.
@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import takewhile
-from pathlib import Path
 
 from retrieval import registry
 from retrieval.errors import BadInputError
@@ -83,6 +82,12 @@ class EntryMaker:
             self._tally.count(entry.row.outcome)
             if entry.row.message:
                 self._tally.warn(f"{printable(path_of(entry.row.uri))}: {entry.row.message}")
+
+    def refuse(self, entry: Entry, error: BadInputError) -> None:
+        """Skip an entry whose bytes can't be kept."""
+        self._drop(entry.row.uri, entry.sighting.asset)
+        skipped = Skipped(entry.row.uri, error.reason, str(error))
+        self.skip(skipped, entry.row.signature, entry.known, entry.row.recipe)
 
     def skip(self, skipped: Skipped, signed: str, known: Row | None, recipe: str = "") -> None:
         """Count a skipped file, and note it in the ledger unless it says so already."""
@@ -160,28 +165,21 @@ class EntryMaker:
                 if reading.drafts is None and ahead.asset in self._failed:
                     item = ahead.changed.item
                     reading = decoder.result(decoder.submit(item, self._wants[item.modality]))
-            self._keep_asset(ahead)
         except BadInputError as error:
-            self._failed.add(ahead.asset)
-            self._forget(ahead)
+            self._drop(ahead.changed.item.uri, ahead.asset)
             self._refuse(ahead.changed, error)
         else:
             self._failed.discard(ahead.asset)
             yield self._entry(ahead.changed, ahead.asset, reading)
 
-    def _forget(self, ahead: _Ahead) -> None:
-        files = self._fresh.get(ahead.asset, [])
-        if ahead.changed.item.uri in files:
-            files.remove(ahead.changed.item.uri)
+    def _drop(self, uri: str, asset: str) -> None:
+        """A file of an asset can't be used after all: another one must be read for it."""
+        self._failed.add(asset)
+        files = self._fresh.get(asset, [])
+        if uri in files:
+            files.remove(uri)
         if not files:
-            self._fresh.pop(ahead.asset, None)
-
-    def _keep_asset(self, ahead: _Ahead) -> None:
-        try:
-            with Path(ahead.changed.item.stat.path).open("rb") as file:
-                self._backends.assets.put(ahead.asset, file)
-        except FileNotFoundError as error:
-            raise BadInputError(SkipReason.DISAPPEARED, "was listed and is gone") from error
+            self._fresh.pop(asset, None)
 
     def _entry(self, changed: Changed, asset: str, reading: Reading) -> Entry:
         item, known = changed.item, changed.known
@@ -200,10 +198,9 @@ class EntryMaker:
             recipe=self.recipes[item.modality],
             outcome=self._outcome(item.uri, asset),
             message="; ".join((*reading.warnings, *warnings)),
-            given=given.dump() if given != Given() else None,
+            given=given.dump(),
         )
-        left = known.asset if known and known.asset != asset else None
-        return Entry(sighting, reading.drafts, row, left)
+        return Entry(sighting, reading.drafts, row, known)
 
     def _outcome(self, uri: str, asset: str) -> Outcome:
         """A duplicate is a file whose bytes another has: met before it, or known and as it was."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -16,6 +16,8 @@ from retrieval.schema import FieldType, FieldValue, field_type, path_of, printab
 
 from .schema import Given, Item, Reading
 
+# What readers and `fields_of` give has its type from the start: a photo's sidecar must not make
+# `width` a text for all others.
 BUILT_IN: Mapping[str, FieldType] = {
     "modality": "text",
     "media_type": "text",
@@ -24,6 +26,17 @@ BUILT_IN: Mapping[str, FieldType] = {
     "name": "text",
     "size": "number",
     "modified": "date",
+    "width": "number",
+    "height": "number",
+    "format": "text",
+    "taken": "date",
+    "year": "number",
+    "camera": "text",
+    "latitude": "number",
+    "longitude": "number",
+    "characters": "number",
+    "title": "text",
+    "pages": "number",
 }
 
 
@@ -56,6 +69,10 @@ class FieldTypes:
     """The types of a collection's fields, each fixed when the field is first seen."""
 
     known: dict[str, FieldType] = field(default_factory=lambda: dict(BUILT_IN))
+
+    def keep(self, held: Collection[str]) -> None:
+        """Forget fields of the users' own that nothing has any more: a name can tell something."""
+        self.known = {n: kind for n, kind in self.known.items() if n in BUILT_IN or n in held}
 
     def fit(self, values: Mapping[str, FieldValue]) -> tuple[dict[str, FieldValue], list[str]]:
         """Values in their fields' types, and a warning for each that can't be."""

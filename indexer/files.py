@@ -26,14 +26,20 @@ PICTURE_SUFFIXES = tuple(
 )
 
 
-def item_of(path: str) -> Item | Skipped | Excluded:
-    """The one file at `path`, with the sidecars beside it; excluded if it is one itself."""
+def items_of(path: str) -> Iterator[Item | Skipped | Excluded]:
+    """The one file at `path`; of a sidecar also the picture that it is read with."""
+    picture = _picture_of(path)
+    if picture is not None:
+        yield Excluded(uri_of(path), sidecar=True)
+    yield item_of(picture or path)
+
+
+def item_of(path: str) -> Item | Skipped:
+    """The one file at `path`, with the sidecars beside it."""
     try:
         status = os.stat(path)
     except OSError as error:
         return unreadable(path, error)
-    if _has_picture(path):
-        return Excluded(uri_of(path), sidecar=True)
     return item_with(path, status, _beside(path))
 
 
@@ -86,14 +92,15 @@ def _is_picture(name: str) -> bool:
     return known is not None and known[0] == "image"
 
 
-def _has_picture(path: str) -> bool:
-    """Whether a file whose folder wasn't listed is the sidecar of a picture."""
+def _picture_of(path: str) -> str | None:
+    """The picture whose sidecar a file is, when its folder wasn't listed; None if it is none."""
     folder, name = os.path.split(path)
     base, suffix = os.path.splitext(name)
-    if suffix not in SIDECAR_SUFFIXES:
-        return False
-    pictures = [base, *(base + other for other in PICTURE_SUFFIXES)]
-    return is_sidecar(name, {n for n in pictures if os.path.isfile(os.path.join(folder, n))})
+    if suffix not in SIDECAR_SUFFIXES or not os.path.isfile(path):
+        return None
+    own = [base] if _is_picture(base) else []
+    pictures = (os.path.join(folder, p) for p in (*own, *(base + s for s in PICTURE_SUFFIXES)))
+    return next(filter(os.path.isfile, pictures), None)
 
 
 def _beside(path: str) -> list[str]:
@@ -113,6 +120,11 @@ def _stats(paths: Sequence[str]) -> Iterator[Stat]:
             continue  # gone between the listing and now: the next run sees that
         if stat.S_ISREG(status.st_mode):
             yield Stat(path, status.st_size, status.st_mtime_ns)
+
+
+def is_gone(path: str) -> bool:
+    """Whether a file isn't there although its folder is; nothing is known of one without."""
+    return not os.path.lexists(path) and os.path.isdir(os.path.dirname(path))
 
 
 def unreadable(path: str, error: OSError) -> Skipped:

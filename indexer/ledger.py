@@ -3,9 +3,9 @@
 Gets: rows. Gives: rows. Touches: ``ledger.sqlite`` alone. Never: a store of the collection.
 
 A row is written after everything it speaks of is durable, so a row that is there is true. What
-must be finished survives a crash as an intent, written down before it begins: an asset whose
-sightings change is looked at again at the end of the run, or of the next one, and a document that
-is being deleted goes from every store.
+must be finished survives a crash as an intent, written down before it begins: an asset that is on
+its way into the stores, or whose sightings change, is looked at again at the end of the run or at
+the start of the next one, and a document that is being deleted goes from every store.
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ CREATE TABLE files (
 ) WITHOUT ROWID;
 CREATE INDEX files_asset ON files (asset);
 CREATE INDEX files_outcome ON files (outcome) WHERE outcome IN ('skipped', 'erased');
+CREATE TABLE arrivals (asset TEXT, document TEXT, channel TEXT, PRIMARY KEY (asset, document))
+    WITHOUT ROWID;
+CREATE TABLE departures (uri TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE rechecks (asset TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE deletions (document TEXT PRIMARY KEY, channel TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE roots (path BLOB PRIMARY KEY, device INTEGER NOT NULL) WITHOUT ROWID;
@@ -113,7 +116,9 @@ class Ledger:
             connection.execute("PRAGMA secure_delete = ON")
         if version == 0:
             connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
-        connection.execute("CREATE TEMP TABLE seen (uri TEXT PRIMARY KEY) WITHOUT ROWID")
+        connection.execute(
+            "CREATE TEMP TABLE seen (uri TEXT PRIMARY KEY, known INTEGER) WITHOUT ROWID"
+        )
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -127,7 +132,8 @@ class Ledger:
         except sqlite3.DatabaseError as error:
             raise CorruptError(
                 f"{self._path} is damaged: {error}.",
-                advice="Restore it, or delete it and index again: nothing is encoded twice.",
+                advice="Restore it, or delete it and index the same folders again: nothing is "
+                "lost, and every file is read anew.",
             ) from error
 
     @contextmanager
@@ -196,6 +202,16 @@ class Ledger:
                 for outcome, reason, count in counts
             }
 
+    def arrivals(self) -> list[tuple[str, str, str]]:
+        """(asset, document id, channel) of what was on its way when a run ended early.
+
+        Id and channel are empty for an asset whose documents were not known yet.
+        """
+        with self._errors():
+            return self._connection.execute(
+                "SELECT asset, document, channel FROM arrivals ORDER BY asset, document"
+            ).fetchall()
+
     def rechecks(self) -> list[str]:
         """Assets whose sightings changed and whose documents have not yet followed."""
         with self._errors():
@@ -211,19 +227,40 @@ class Ledger:
     def put(self, rows: Iterable[Row]) -> None:
         """Write rows by URI."""
         with self._transaction() as connection:
-            connection.executemany(
-                "INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?)",
-                (
-                    (r.uri, r.signature, r.asset, r.recipe, r.outcome, r.reason, r.message, r.given,
-                     r.missing)
-                    for r in rows
-                ),
-            )  # fmt: skip
+            _put(connection, rows)
 
-    def drop(self, uris: Iterable[str]) -> None:
-        """Forget files."""
+    def intend_arrivals(self, arriving: Iterable[tuple[str, str, str]]) -> None:
+        """Write down, before it happens, that these (asset, document id, channel) are written."""
         with self._transaction() as connection:
-            connection.executemany("DELETE FROM files WHERE uri = ?", ((uri,) for uri in uris))
+            connection.executemany("INSERT OR IGNORE INTO arrivals VALUES (?, ?, ?)", arriving)
+
+    def arrived(self, rows: Iterable[Row]) -> None:
+        """Write the rows of what is durable now; nothing is on its way any more."""
+        with self._transaction() as connection:
+            _put(connection, rows)
+            connection.execute("DELETE FROM arrivals")
+
+    def depart(self, rows: Iterable[Row]) -> None:
+        """Forget files, and write down that their sightings and assets must follow."""
+        leaving = list(rows)
+        uris = [(row.uri,) for row in leaving]
+        with self._transaction() as connection:
+            _intend_recheck(connection, (row.asset for row in leaving if row.asset))
+            connection.executemany("INSERT OR IGNORE INTO departures VALUES (?)", uris)
+            connection.executemany("DELETE FROM files WHERE uri = ?", uris)
+
+    def departed(self, uris: Sequence[str]) -> set[str]:
+        """Those of the URIs that were forgotten on purpose, and whose sightings may still stand."""
+        with self._errors():
+            found = self._connection.execute(
+                "SELECT uri FROM json_each(?) JOIN departures ON uri = value", [json.dumps(uris)]
+            )
+            return {uri for (uri,) in found}
+
+    def close_departures(self) -> None:
+        """Their sightings are gone."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM departures")
 
     def mark_missing(self, uris: Iterable[str]) -> None:
         """Note that files can't be seen now."""
@@ -235,9 +272,7 @@ class Ledger:
     def intend_recheck(self, assets: Iterable[str]) -> None:
         """Write down, before it happens, that these assets' sightings change."""
         with self._transaction() as connection:
-            connection.executemany(
-                "INSERT OR IGNORE INTO rechecks VALUES (?)", ((asset,) for asset in assets)
-            )
+            _intend_recheck(connection, assets)
 
     def close_recheck(self, assets: Iterable[str]) -> None:
         """Their documents have followed."""
@@ -272,7 +307,8 @@ class Ledger:
         """Remember for this run that these files were met."""
         with self._errors():
             self._connection.execute(
-                "INSERT OR IGNORE INTO temp.seen SELECT value FROM json_each(?)",
+                "INSERT OR IGNORE INTO temp.seen "
+                "SELECT value, value IN (SELECT uri FROM main.files) FROM json_each(?)",
                 [json.dumps(uris)],
             )
 
@@ -280,7 +316,7 @@ class Ledger:
         """Those of the URIs that this run has met before."""
         with self._errors():
             found = self._connection.execute(
-                "SELECT value FROM json_each(?) WHERE value IN temp.seen", [json.dumps(uris)]
+                "SELECT uri FROM json_each(?) JOIN temp.seen ON uri = value", [json.dumps(uris)]
             )
             return {uri for (uri,) in found}
 
@@ -293,10 +329,20 @@ class Ledger:
                 _row,
                 self._connection.execute(
                     "SELECT * FROM files WHERE (uri = ? OR (uri >= ? AND uri < ?)) "
-                    "AND uri NOT IN temp.seen ORDER BY uri",
+                    "AND uri NOT IN (SELECT uri FROM temp.seen) ORDER BY uri",
                     [root_uri, below + "/", below + "0"],
                 ),
             )
+
+    def has_met_known(self, root_uri: str) -> bool:
+        """Whether this run met a file below `root_uri` that an earlier run had met."""
+        below = root_uri.rstrip("/")
+        with self._errors():
+            found = self._connection.execute(
+                "SELECT 1 FROM temp.seen WHERE uri > ? AND uri < ? AND known LIMIT 1",
+                [below + "/", below + "0"],
+            )
+            return found.fetchone() is not None
 
     def device(self, root: bytes) -> int | None:
         """The device number on which a root was last seen with files."""
@@ -314,6 +360,21 @@ class Ledger:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+
+def _intend_recheck(connection: sqlite3.Connection, assets: Iterable[str]) -> None:
+    connection.executemany("INSERT OR IGNORE INTO rechecks VALUES (?)", ((a,) for a in assets))
+
+
+def _put(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
+    connection.executemany(
+        "INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?)",
+        (
+            (r.uri, r.signature, r.asset, r.recipe, r.outcome, r.reason, r.message, r.given,
+             r.missing)
+            for r in rows
+        ),
+    )  # fmt: skip
 
 
 def _row(values: Sequence[object]) -> Row:

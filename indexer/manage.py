@@ -14,10 +14,12 @@ from dataclasses import replace
 
 from retrieval.collection import Collection
 from retrieval.errors import UsageError
+from retrieval.manifest import write_manifest
 from retrieval.schema import printable, uri_of
 
+from .fields import FieldTypes
 from .ledger import CHUNK, Ledger, Row
-from .opening import writing
+from .opening import Session, writing
 from .report import Failure, Status
 from .write import Writer
 
@@ -49,6 +51,7 @@ def status(collection: Collection) -> Status:
         vectors={key: store.count() for key, store in backends.vectors.items()},
         files=dict(files),
         failures={r: n for (_, r), n in outcomes.items() if r is not None and r.is_failure},
+        fields=dict(backends.documents.fields()),
         bytes=sum(
             entry.stat().st_size for entry in collection.directory.rglob("*") if entry.is_file()
         ),
@@ -73,8 +76,6 @@ def remove(paths: Sequence[str], collection: Collection, *, dry_run: bool = Fals
         rows = {row.uri: row for path in paths for row in _named(path, ledger)}
         if dry_run:
             return len(rows)
-        writer = Writer(session.backends, ledger)
-        writer.finish_deletions()
         held = list(rows.values())
         for start in range(0, len(held), CHUNK):
             chunk = held[start : start + CHUNK]
@@ -83,11 +84,19 @@ def remove(paths: Sequence[str], collection: Collection, *, dry_run: bool = Fals
                 replace(row, outcome="erased", asset=None, reason=None, message="", given=None)
                 for row in chunk
             )
-        for asset in ledger.rechecks():
-            writer.reconcile(asset)
+        Writer(session.backends, ledger).finish()
+        _forget_fields(session)
         for store in session.backends.vectors.values():
             store.compact()
     return len(rows)
+
+
+def _forget_fields(session: Session) -> None:
+    manifest = session.backends.manifest
+    types = FieldTypes(dict(manifest.fields))
+    types.keep(session.backends.documents.fields())
+    if types.known != manifest.fields:
+        write_manifest(session.backends.directory, replace(manifest, fields=types.known))
 
 
 def _named(path: str, ledger: Ledger) -> Iterator[Row]:

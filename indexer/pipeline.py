@@ -28,7 +28,7 @@ from .encode import encode
 from .entries import EntryMaker
 from .opening import Session, writing
 from .report import IndexReport, Watcher
-from .schema import Source
+from .schema import Excluded, Source
 from .sweep import sweep
 from .tally import Tally
 from .triage import Triage
@@ -150,7 +150,7 @@ class _Run:
         return self._tally.report(interrupted=interrupted, dry_run=self._options.dry_run)
 
     def _index(self, sources: Sequence[Source]) -> None:
-        self._reconcile()
+        self._writer.finish()
         self._count_ahead(sources)
         with Decoder(self._workers, self._maker.limits) as decoder:
             for source in sources:
@@ -159,11 +159,17 @@ class _Run:
                     self._commit(batch)
                 self._maker.flush_skipped()
                 sweep(source.roots, self._ledger, self._tally, prune=self._options.prune)
-        self._reconcile()
+        self._writer.finish()
+        self._maker.types.keep(self._backends.documents.fields())
+        self._save_fields()
         self._calibrate()
 
-    def _commit(self, entries: Sequence[Entry]) -> None:
+    def _commit(self, batch: Sequence[Entry]) -> None:
         self._save_fields()
+        with self._tally.stage("write"):
+            entries, refused = self._writer.keep(batch)
+        for entry, error in refused:
+            self._maker.refuse(entry, error)
         plan = self._writer.plan(entries)
         with self._tally.stage("encode"):
             encoded = encode(plan.encodables, self._backends)
@@ -180,25 +186,19 @@ class _Run:
         """Count the files in a thread of its own, for the time left; walking is quick."""
 
         def count() -> None:
-            files = (f for source in sources for f in source.items() if hasattr(f, "stat"))
-            self._tally.total = sum(1 for _ in files)
+            found = (file for source in sources for file in source.items())
+            self._tally.total = sum(not isinstance(file, Excluded) for file in found)
 
         if self._tally.is_watched:
             Thread(target=count, name="count", daemon=True).start()
 
     def _save_fields(self) -> None:
-        """Fix new fields' types before anything is written that has them."""
+        """Note the fields' types, before anything is written that has new ones."""
         manifest = self._backends.manifest
         if self._maker.types.known != manifest.fields:
             manifest = replace(manifest, fields=dict(self._maker.types.known))
             write_manifest(self._backends.directory, manifest)
             self._backends = replace(self._backends, manifest=manifest)
-
-    def _reconcile(self) -> None:
-        """Finish what was begun: in this run, or in one that was killed."""
-        self._writer.finish_deletions()
-        for asset in self._ledger.rechecks():
-            self._writer.reconcile(asset)
 
     def _calibrate(self) -> None:
         manifest = calibrated(self._backends)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from retrieval.schema import SkipReason
+from retrieval.schema import FieldType, SkipReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,8 @@ class IndexReport:
         skipped: files left out, by reason; with the three above they add up to `total`.
         sidecars: caption and metadata files that were read as part of their picture.
         excluded: files passed over by rule (hidden, AppleDouble, ``--exclude``), uncounted above.
+        passed_over: known files that are there, below the given paths, and were passed over by rule
+            now (``--exclude``); they stay as they are.
         vanished: known files that are gone; what was known of them was deleted.
         missing: known files whose root can't be seen now; kept until ``--prune``.
         warnings: lines for the user: what was noticed and not counted as a failure.
@@ -35,6 +37,7 @@ class IndexReport:
     skipped: Mapping[SkipReason, int] = field(default_factory=dict)
     sidecars: int = 0
     excluded: int = 0
+    passed_over: int = 0
     vanished: int = 0
     missing: int = 0
     warnings: tuple[str, ...] = ()
@@ -113,6 +116,7 @@ class Status:
         vectors: vectors by channel key.
         files: files known to the ledger, by outcome (``indexed``, ``duplicate``, ``skipped`` ...).
         failures: files that failed, by reason.
+        fields: types of the metadata fields that its files have.
         bytes: size on disk of the collection's own folder.
     """
 
@@ -121,4 +125,5 @@ class Status:
     vectors: Mapping[str, int]
     files: Mapping[str, int]
     failures: Mapping[SkipReason, int]
+    fields: Mapping[str, FieldType]
     bytes: int

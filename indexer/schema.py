@@ -31,8 +31,10 @@ class Given:
     captions: tuple[str, ...] = ()
     fields: Mapping[str, FieldValue] = field(default_factory=dict)
 
-    def dump(self) -> str:
-        """As JSON, for the ledger."""
+    def dump(self) -> str | None:
+        """As JSON, for the ledger; None when it says nothing."""
+        if not self.captions and not self.fields:
+            return None
         return json.dumps([self.captions, dict(self.fields)], sort_keys=True)
 
     @classmethod

@@ -25,7 +25,9 @@ class Tally:
 
     def __init__(self, watch: Watcher | None = None) -> None:
         self.total: int | None = None
-        self.sidecars = self.excluded = self.vanished = self.missing = self.unchanged = 0
+        self.sidecars = self.excluded = self.passed_over = self.vanished = self.missing = (
+            self.unchanged
+        ) = 0
         self._outcomes: Counter[Outcome] = Counter()
         self._skipped: Counter[SkipReason] = Counter()
         self._warnings: list[str] = []
@@ -74,6 +76,7 @@ class Tally:
             skipped=dict(self._skipped),
             sidecars=self.sidecars,
             excluded=self.excluded,
+            passed_over=self.passed_over,
             vanished=self.vanished,
             missing=self.missing,
             warnings=tuple(self._warnings),

@@ -100,8 +100,7 @@ class Triage:
         held = self.ledger.rows(sidecars).values()
         self.tally.vanished += sum(row.asset is not None for row in held)
         if held and not self.dry_run:
-            self.ledger.intend_recheck(row.asset for row in held if row.asset)
-            self.ledger.drop(row.uri for row in held)
+            self.ledger.depart(held)
 
     def _must_read(self, file: Item | Skipped, row: Row | None) -> bool:
         if row and row.outcome == "erased" and not self.restore:

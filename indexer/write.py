@@ -1,23 +1,40 @@
 """The only module that writes to the stores: a batch of read files, or the end of an asset.
 
 Gets: entries (a sighting with what was read of it). Gives: nothing; when `Writer.write` returns,
-everything is durable. Touches: stores and ledger. Never: decodes.
+everything is durable. Touches: stores and ledger; the files whose bytes a store keeps, read-only.
+Never: decodes.
 
-The order is the promise. Vectors come first, then documents with their sightings (the commit
-point: a vector without a document is invisible), then what the asset no longer has is deleted,
-then the ledger row. Killed between any two steps, the next run finds no row, or an open recheck,
-and does the asset again; ids are deterministic, so that changes nothing that is right.
+The order is the promise. Before anything reaches a store, the ledger holds what is on its way.
+Then come the assets' bytes, the vectors, and the documents with their sightings (the commit point:
+a vector without a document is invisible); then what the asset no longer has is deleted; then the
+ledger row closes it. Killed between any two steps, the next run first looks at all that was on its
+way: what no file has any more is erased, and a file that is there is done again; ids are
+deterministic, so that changes nothing that is right.
+
+A sighting without a ledger row is not forgotten while its file may be there: the ledger may have
+been lost, and no run or repair may take that for a wish to erase.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from retrieval.errors import BadInputError
 from retrieval.query.backends import Backends
-from retrieval.schema import CHANNEL_OF_KIND, Document, Draft, Kind, Sighting
+from retrieval.schema import (
+    CHANNEL_OF_KIND,
+    Document,
+    Draft,
+    Kind,
+    Sighting,
+    SkipReason,
+    path_of,
+)
 
+from .files import is_gone
 from .ledger import Ledger, Row
 from .schema import Encodable, Encoded
 
@@ -29,13 +46,19 @@ class Entry:
     Attributes:
         drafts: its documents; None when the asset's are known already.
         row: what the ledger will say once everything is durable.
-        left: the asset that the same path had before, if it was another.
+        known: what it says of the same path so far.
     """
 
     sighting: Sighting
     drafts: tuple[Draft, ...] | None
     row: Row
-    left: str | None = None
+    known: Row | None = None
+
+    @property
+    def left(self) -> str | None:
+        """The asset that the same path had before, if it was another."""
+        before = self.known.asset if self.known else None
+        return before if before != self.sighting.asset else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +75,40 @@ class Writer:
     def __init__(self, backends: Backends, ledger: Ledger) -> None:
         self._backends = backends
         self._ledger = ledger
+
+    def keep(
+        self, entries: Sequence[Entry]
+    ) -> tuple[list[Entry], list[tuple[Entry, BadInputError]]]:
+        """Write down what is on its way and keep the assets' bytes, before anything else.
+
+        Returns:
+            The entries that go on, and those whose file can't be read any more, with the reason.
+            What was read of such a file serves another one of the same bytes.
+        """
+        self._ledger.intend_arrivals((entry.sighting.asset, "", "") for entry in entries)
+        self._ledger.intend_recheck({entry.left for entry in entries if entry.left})
+        kept: list[Entry] = []
+        refused: list[tuple[Entry, BadInputError]] = []
+        for entry in entries:
+            try:
+                self._keep_asset(entry.sighting)
+            except BadInputError as error:
+                refused.append((entry, error))
+            else:
+                kept.append(entry)
+        spare = {e.sighting.asset: e.drafts for e, _ in refused if e.drafts is not None}
+        return [_with_drafts(entry, spare) for entry in kept], refused
+
+    def _keep_asset(self, sighting: Sighting) -> None:
+        try:
+            file = Path(path_of(sighting.uri)).open("rb")  # noqa: SIM115 - closed below
+        except FileNotFoundError as error:
+            raise BadInputError(SkipReason.DISAPPEARED, "was listed and is gone") from error
+        except OSError as error:
+            reason = f"can't be read: {error.strerror or error}"
+            raise BadInputError(SkipReason.UNREADABLE, reason) from error
+        with file:
+            self._backends.assets.put(sighting.asset, file)
 
     def plan(self, entries: Sequence[Entry]) -> Plan:
         """Work out which documents the entries' assets have from now on."""
@@ -107,29 +164,43 @@ class Writer:
 
     def write(self, entries: Sequence[Entry], plan: Plan, encoded: Mapping[str, Encoded]) -> None:
         """Make a batch durable, in the order that the module's docstring gives."""
-        self._ledger.intend_recheck({entry.left for entry in entries if entry.left})
+        new = [encodable.document for encodable in plan.encodables]
+        self._ledger.intend_arrivals((d.asset, d.id, d.channel) for d in new if d.channel)
         for key, vectors in encoded.items():
             self._backends.vectors[key].upsert(vectors.ids, vectors.vectors)
-        self._backends.documents.upsert(
-            [encodable.document for encodable in plan.encodables],
-            [entry.sighting for entry in entries],
-        )
+        self._backends.documents.upsert(new, [entry.sighting for entry in entries])
         self._delete(plan.stale)
-        self._ledger.put(entry.row for entry in entries)
+        self._ledger.arrived(entry.row for entry in entries)
+
+    def finish(self) -> None:
+        """Finish what was begun: in this run, or in one that was killed."""
+        self.finish_deletions()
+        arrivals = self._ledger.arrivals()
+        by_channel: dict[str, list[str]] = defaultdict(list)
+        for _, name, channel in arrivals:
+            by_channel[channel].append(name)
+        for key in by_channel.keys() & self._backends.vectors.keys():
+            known = self._backends.documents.get(by_channel[key])
+            self._backends.vectors[key].delete([n for n in by_channel[key] if n not in known])
+        for asset in sorted({asset for asset, *_ in arrivals} | set(self._ledger.rechecks())):
+            self.reconcile(asset)
+        self._ledger.arrived(())
+        self._ledger.close_departures()
 
     def reconcile(self, asset: str) -> None:
         """Make an asset's documents follow its sightings, and these follow the ledger.
 
-        A sighting that the ledger doesn't hold (or holds as erased) is forgotten, a caption that
-        no sighting gives any more is deleted, and an asset without a sighting is erased.
+        A sighting that the ledger holds with another asset or as erased is forgotten, as is one
+        that it doesn't hold and that departed, or whose file is gone. One that it doesn't hold and
+        whose file may be there gets a row, so that the next run does it again. A caption that no
+        sighting gives any more is deleted, and an asset without a sighting is erased.
         """
         store = self._backends.documents
         sightings = store.sightings([asset]).get(asset, [])
-        rows = self._ledger.rows([sighting.uri for sighting in sightings])
-        lost = [s.uri for s in sightings if not _holds(rows.get(s.uri), asset)]
+        lost = self._lost(asset, sightings)
         if lost:
-            store.forget(lost)
-        left = [s for s in sightings if s.uri not in set(lost)]
+            store.forget(sorted(lost))
+        left = [s for s in sightings if s.uri not in lost]
         documents = store.of_assets([asset]).get(asset, [])
         if left:
             captions = {c.document.id for c in self.captions(asset, left)}
@@ -138,6 +209,16 @@ class Writer:
         if not left:
             self._backends.assets.delete(asset)
         self._ledger.close_recheck([asset])
+
+    def _lost(self, asset: str, sightings: Sequence[Sighting]) -> set[str]:
+        """URIs of the sightings to forget; one without a row whose file may be there gets a row."""
+        uris = [sighting.uri for sighting in sightings]
+        rows = self._ledger.rows(uris)
+        unknown = [uri for uri in uris if uri not in rows]
+        departed = self._ledger.departed(unknown)
+        gone = {uri for uri in unknown if uri in departed or is_gone(path_of(uri))}
+        self._ledger.put(Row(u, "", asset, "", "indexed") for u in unknown if u not in gone)
+        return gone | {uri for uri, row in rows.items() if not _holds(row, asset)}
 
     def _delete(self, documents: Sequence[Document]) -> None:
         if documents:
@@ -157,11 +238,19 @@ class Writer:
             self._ledger.close_deletions()
 
 
+def _with_drafts(entry: Entry, spare: Mapping[str, tuple[Draft, ...]]) -> Entry:
+    """The entry, with what was read of another file of its bytes if that one dropped out."""
+    drafts = spare.get(entry.sighting.asset)
+    if entry.drafts is not None or drafts is None:
+        return entry
+    return replace(entry, drafts=drafts, row=replace(entry.row, outcome="indexed"))
+
+
 def is_caption(document: Document) -> bool:
     """Whether a document is a caption of its asset, rather than a part of its bytes."""
     return document.kind == "passage" and document.span is None
 
 
-def _holds(row: Row | None, asset: str) -> bool:
+def _holds(row: Row, asset: str) -> bool:
     # A file that can't be read just now is "skipped" and keeps the asset that it had.
-    return row is not None and row.asset == asset and row.outcome != "erased"
+    return row.asset == asset and row.outcome != "erased"

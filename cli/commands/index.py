@@ -146,6 +146,7 @@ def _show(call: Call, report: IndexReport) -> None:
     beside = {
         "sidecars read": report.sidecars,
         "excluded": report.excluded,
+        "known but excluded now (they stay; see `echolens remove`)": report.passed_over,
         "vanished": report.vanished,
         "missing (kept until --prune)": report.missing,
     }

@@ -50,7 +50,6 @@ def _record(collection: Collection, figures: Status) -> dict[str, object]:
         "collection": str(collection.directory),
         "channels": {channel.key: channel.encoder for channel in manifest.channels},
         "stores": [manifest.vectors, manifest.documents, manifest.assets],
-        "fields": dict(manifest.fields),
         **asdict(figures),
     }
 
@@ -77,7 +76,7 @@ def _rows(collection: Collection, figures: Status) -> Iterator[tuple[str, str]]:
             f"channel {channel.key}",
             f"{documents:,} documents, {vectors:,} vectors, {channel.encoder}",
         )
-    for name, kind in sorted(manifest.fields.items()):
+    for name, kind in sorted(figures.fields.items()):
         yield f"field {printable(name)}", kind
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from retrieval.schema import path_of, uri_of
 
-from ..files import item_of
+from ..files import items_of
 from ..schema import Excluded, Item, Skipped
 
 
@@ -29,4 +29,4 @@ class FailureSource:
         return ()
 
     def items(self) -> Iterator[Item | Skipped | Excluded]:
-        return (item_of(path_of(uri)) for uri in self._uris)
+        return (item for uri in self._uris for item in items_of(path_of(uri)))

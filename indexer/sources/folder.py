@@ -19,7 +19,7 @@ from pathlib import Path
 from retrieval.errors import UsageError
 from retrieval.schema import uri_of
 
-from ..files import is_sidecar, item_of, item_with, sidecar_names, unreadable
+from ..files import is_sidecar, item_with, items_of, sidecar_names, unreadable
 from ..schema import Excluded, Item, Skipped
 
 LITTER = frozenset({"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "Thumbs.db", "desktop.ini"})
@@ -64,6 +64,7 @@ class FolderSource:
         return self._roots
 
     def items(self) -> Iterator[Item | Skipped | Excluded]:
+        given: set[str] = set()  # a picture may be named beside its own sidecar
         for root in self._roots:
             try:
                 status = os.stat(root)
@@ -73,7 +74,9 @@ class FolderSource:
             if stat.S_ISDIR(status.st_mode):
                 yield from self._folder(root, root, ((status.st_dev, status.st_ino),))
             else:
-                yield item_of(root)
+                new = [item for item in items_of(root) if item.uri not in given]
+                given.update(item.uri for item in new)
+                yield from new
 
     def _folder(
         self, folder: str, root: str, parents: tuple[tuple[int, int], ...]

@@ -132,23 +132,21 @@ def check_degenerate(vectors: FloatArray, *, where: str, tolerance: float = TOLE
         )
 
 
-def background(queries: FloatArray, documents: FloatArray) -> Background:
+def background(scores: FloatArray) -> Background:
     """Mean and standard deviation of the cosines of unrelated queries and documents.
 
-    ``scores[i, j] = queries[i] . documents[j]``; ``mean = scores.mean()``;
-    ``std = sqrt(((scores - mean) ** 2).mean())``.
+    ``mean = scores.mean()``; ``std = sqrt(((scores - mean) ** 2).mean())``.
 
     Args:
-        queries: (n, dim) float32, norm 1.
-        documents: (m, dim) float32, norm 1.
+        scores: float32 of any shape, one for each pair.
 
     Raises:
         ValueError: there is no pair.
     """
-    if not len(queries) or not len(documents):
-        raise ValueError("a background needs at least one query and one document")
-    scores = (queries @ documents.T).astype(np.float64)
-    return Background(mean=float(scores.mean()), std=float(scores.std()))
+    if not scores.size:
+        raise ValueError("a background needs at least one pair of a query and a document")
+    exact = scores.astype(np.float64)
+    return Background(mean=float(exact.mean()), std=float(exact.std()))
 
 
 def _check_unit(vectors: FloatArray, where: str) -> None:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexer import create, index, verify
-from retrieval.collection import Collection
+from retrieval.collection import Collection, open_collection
 from retrieval.schema import FieldValue
 from tests import collections, corpus
 
@@ -224,3 +224,18 @@ def test_a_duplicates_captions_join_those_of_the_asset(media: Path, photos: Coll
     assert captions(photos) == ["ein Boot", "shared"]
     assert found(photos, "boat") == 0
     assert len(collections.contents(photos).documents) == 3
+
+
+def test_what_readers_give_has_its_type_from_the_start(media: Path, photos: Collection) -> None:
+    """A text whose title reads like a date, and a sidecar that misuses a name, decide nothing."""
+    corpus.text(media / "a.md", "# 2024-05-01\n\nDear diary")
+    corpus.text(media / "b.md", "# Holiday in Rome\n\nSun.")
+    corpus.picture(media / "c.png", seed=1)
+    corpus.text(media / "c.json", '{"width": "wide"}')
+    report = index([str(media)], photos)
+    assert [warning.partition(": ")[2] for warning in report.warnings] == [
+        "field width: 'wide' is no number; left out"
+    ]
+    with open_collection(photos.directory, settings=photos.settings) as fresh:
+        assert len(fresh.search("sun", where="title LIKE '%Rome%'")) == 1
+        assert len(fresh.search("sun", where="title = '2024-05-01'")) == 1

@@ -300,3 +300,36 @@ def test_what_is_no_coco_file_is_refused(media: Path, content: str | bytes) -> N
 def test_a_coco_file_that_is_not_there(media: Path) -> None:
     with pytest.raises(UsageError, match="can't be read"):
         CocoSource(media / "captions.json")
+
+
+def test_a_sidecar_that_is_named_brings_its_picture(media: Path, photos: Collection) -> None:
+    corpus.picture(media / "a.jpg", seed=1)
+    corpus.text(media / "a.txt", "a boat")
+    report = index([str(media / "a.txt")], photos)
+    assert (report.accounting(), report.sidecars) == (
+        "indexed 1, unchanged 0, duplicates 0, skipped 0 = 1",
+        1,
+    )
+
+
+def test_progress_counts_every_file_that_is_accounted_for(media: Path, photos: Collection) -> None:
+    corpus.picture(media / "a.jpg", seed=1)
+    _fill(media, "b.xyz", "c.xyz", ".hidden")
+    totals = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("indexer.tally.WATCH_EVERY_S", 0.0)
+        report = index([str(media)], photos, watch=lambda told: totals.append(told.total))
+    assert report.total == 3
+    assert set(totals) <= {None, 3}
+
+
+def test_a_source_that_gives_nothing_of_a_file_leaves_it_unchanged(
+    media: Path, photos: Collection
+) -> None:
+    corpus.picture(media / "a.jpg", seed=1)
+    images = [{"id": 1, "file_name": "a.jpg", "width": 9, "height": 9}]
+    annotations = media.parent / "captions.json"
+    annotations.write_text(json.dumps({"images": images, "annotations": []}))
+    options = IndexOptions(captions=str(annotations), images=str(media))
+    assert index([], photos, options=options).indexed == 1
+    assert index([], photos, options=options).unchanged == 1

@@ -121,3 +121,23 @@ def test_a_root_that_came_back_is_no_failure_any_more(photos: Collection, tmp_pa
     (tmp_path / "unplugged").rename(tmp_path / "b")
     assert index([str(tmp_path / "b")], photos).failed == 0
     assert list(failures(photos)) == []
+
+
+def test_a_known_file_that_is_excluded_now_is_told_and_stays(
+    photos: Collection, tmp_path: Path
+) -> None:
+    options = IndexOptions(exclude=("blue*",))
+    report = index([str(tmp_path / "b")], photos, options=options)
+    assert (report.unchanged, report.excluded, report.passed_over) == (1, 1, 1)
+    assert "blue.png" in _held(photos)
+    assert index([str(tmp_path / "b")], photos).passed_over == 0
+
+
+def test_another_device_number_counts_once_known_files_were_met(
+    photos: Collection, tmp_path: Path
+) -> None:
+    """As btrfs and NFS give with each mount."""
+    _move_to_another_device(photos, tmp_path / "b")
+    assert index([str(tmp_path / "b")], photos).unchanged == 2
+    (tmp_path / "b/blue.png").unlink()
+    assert index([str(tmp_path / "b")], photos).vanished == 1

@@ -116,14 +116,14 @@ def _lose_a_sighting(photos: Collection) -> None:
 
 
 def _add_a_sighting(photos: Collection) -> None:
-    ghost = Sighting("file:///nowhere/ghost.png", "cd" * 32, {"modality": "image"}, ("a ghost",))
+    ghost = Sighting("file:///ghost.png", "cd" * 32, {"modality": "image"}, ("a ghost",))
     _stores(photos, lambda backends: backends.documents.upsert([], [ghost]))
 
 
 def _add_a_sighting_to_an_asset(photos: Collection) -> None:
     def add(backends: Backends) -> None:
         asset = next(backends.documents.scan_sightings()).asset
-        backends.documents.upsert([], [Sighting("file:///nowhere/ghost.png", asset)])
+        backends.documents.upsert([], [Sighting("file:///ghost.png", asset)])
 
     _stores(photos, add)
 

@@ -186,16 +186,15 @@ def test_background_is_mean_and_spread_over_all_pairs() -> None:
     documents = HashEncoder().encode("image", probe_inputs("image"), role="document")
     pairs = [math.fsum(q.astype(float) * d) for q in queries for d in documents]
     mean = math.fsum(pairs) / len(pairs)
-    measured = background(queries, documents)
+    measured = background(queries @ documents.T)
     assert measured.mean == pytest.approx(mean, abs=1e-6)
     spread = math.sqrt(math.fsum((pair - mean) ** 2 for pair in pairs) / len(pairs))
     assert measured.std == pytest.approx(spread, abs=1e-6)
 
 
-@pytest.mark.parametrize(("n", "m"), [(0, 3), (3, 0)])
-def test_background_of_no_pair_is_an_error(n: int, m: int) -> None:
+def test_background_of_no_pair_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least one"):
-        background(np.zeros((n, 4), np.float32), np.zeros((m, 4), np.float32))
+        background(np.zeros((0, 4), np.float32))
 
 
 # The file.

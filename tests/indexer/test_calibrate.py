@@ -1,0 +1,49 @@
+"""Background statistics: over pairs that have nothing to do with each other, and enough of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexer import index
+from retrieval.collection import Collection, open_collection
+from tests import collections, corpus
+
+
+def _fill(media: Path, count: int) -> None:
+    for seed in range(count):
+        corpus.picture(media / f"{seed}.png", seed=seed)
+        corpus.text(media / f"{seed}.txt", f"picture number {seed}")
+
+
+def test_a_handful_of_pairs_says_nothing_of_a_spread(media: Path, photos: Collection) -> None:
+    """Three pictures have no background by picture, so no leg swamps the others."""
+    _fill(media, 3)
+    index([str(media)], photos)
+    with open_collection(photos.directory, settings=photos.settings) as fresh:
+        measured = fresh.manifest.background
+        assert all("image" not in by_query for by_query in measured.values())
+        assert all("text" in by_query for by_query in measured.values())
+        hits = fresh.search("picture number 1")
+        assert all(abs(leg.contribution) < 20 for hit in hits for leg in hit.legs)
+
+
+def test_a_picture_is_asked_against_all_other_assets(media: Path, photos: Collection) -> None:
+    _fill(media, 20)
+    index([str(media)], photos)
+    held = collections.contents(photos)
+    with open_collection(photos.directory, settings=photos.settings) as fresh:
+        for modality in ("image", "text"):
+            key = f"test-hash-32/{modality}"
+            scores = [
+                float(np.dot(query, document))
+                for asking, query in held.vectors["test-hash-32/image"].items()
+                for asked, document in held.vectors[key].items()
+                if held.documents[asking][0] != held.documents[asked][0]
+            ]
+            assert len(scores) == 20 * 19
+            measured = fresh.manifest.background[key]["image"]
+            assert measured.mean == pytest.approx(np.mean(scores), abs=1e-6)
+            assert measured.std == pytest.approx(np.std(scores), abs=1e-6)
