@@ -3,7 +3,9 @@
 Gets: a name, store and encoder URLs. Gives: a `Collection`, or a `Session` that may write to it.
 Touches: the collection's folder: its manifest, probes and lock. Never: a document.
 
-The manifest is written last, so a collection is there whole or not at all. Opening for writing
+The manifest is written last, after the stores were made, so a collection is there whole or not at
+all, and a store that is missing later was lost and is no empty one. What a creation that was killed
+leaves is known by its lock, and holds no document yet. Opening for writing
 encodes a probe again and compares: an encoder that went wrong in silence writes nothing.
 """
 
@@ -20,6 +22,7 @@ from filelock import FileLock, Timeout
 from retrieval import registry
 from retrieval.collection import Collection, directory_of, open_backends
 from retrieval.errors import (
+    CorruptError,
     EncoderMismatchError,
     LockedError,
     StoreUnreachableError,
@@ -75,6 +78,9 @@ def create(
     registry.check("asset_store", assets or settings.assets)
     _make_folder(directory)
     with _locked(directory):
+        if (directory / NAME).exists():  # another process has made it meanwhile
+            _check_asked(directory, read_manifest(directory), asked)
+            return Collection(directory, settings)
         url = encoder or _absolute(settings.encoder, settings)
         manifest = Manifest(
             channels=_make_channels(directory, url, settings),
@@ -83,6 +89,7 @@ def create(
             assets=assets or settings.assets,
             fields=BUILT_IN,
         )
+        _make_stores(directory, manifest, settings)
         write_manifest(directory, manifest)
     return Collection(directory, settings)
 
@@ -131,18 +138,27 @@ def _absolute(url: str, settings: Settings) -> str:
 def _make_folder(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        foreign = {entry.name for entry in directory.iterdir()} - {LOCK, "probes.npz"}
+        found = {entry.name for entry in directory.iterdir()}
     except OSError as error:
         raise StoreUnreachableError(
             f"The folder {directory} can't be made: {error.strerror}.",
             advice="Give another place with --collection.",
         ) from error
-    foreign = {name for name in foreign if not name.endswith(".partial")}
-    if foreign:
+    if found and LOCK not in found:
         raise UsageError(
-            f"{directory} holds other things ({sorted(foreign)[0]!r}), and is no collection.",
+            f"{directory} holds other things ({min(found)!r}), and is no collection.",
             advice="Give a new folder, or a bare name, with --collection.",
         )
+
+
+def _make_stores(directory: Path, manifest: Manifest, settings: Settings) -> None:
+    new = open_backends(directory, settings, read_only=False, new=manifest)
+    with closing(new) as backends:
+        if backends.documents.count() or any(s.count() for s in backends.vectors.values()):
+            raise CorruptError(
+                f"{directory} holds what was indexed, and its {NAME} is missing.",
+                advice=f"Restore {NAME} from a backup, or index again into a new collection.",
+            )
 
 
 def _make_channels(directory: Path, url: str, settings: Settings) -> tuple[Channel, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from functools import cache, cached_property, partial
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,7 @@ from . import registry
 from .errors import UsageError
 from .manifest import Manifest, read_manifest
 from .probes import read_probes
-from .protocols import DocumentStore, Encoder, Limits, Place
+from .protocols import DocumentStore, Encoder, Limits, Place, VectorStore
 from .query.backends import Backends
 from .query.engine import search
 from .query.parse import Query, parse_query
@@ -110,16 +111,31 @@ def directory_of(name: str | os.PathLike[str] | None, settings: Settings) -> Pat
     return (path if is_path else settings.home / path).absolute()
 
 
-def open_backends(directory: Path, settings: Settings, *, read_only: bool = True) -> Backends:
-    """Open every store of a collection; for writing only where the indexer holds its lock."""
-    manifest = read_manifest(directory)
-    place = partial(Place, directory=directory, read_only=read_only)
-    documents = registry.open_document_store(place(manifest.documents))
-    vectors = {
-        channel.key: registry.open_vector_store(place(manifest.vectors), channel)
-        for channel in manifest.channels
-    }
-    assets = registry.open_asset_store(place(manifest.assets), partial(_locate, documents))
+def open_backends(
+    directory: Path, settings: Settings, *, read_only: bool = True, new: Manifest | None = None
+) -> Backends:
+    """Open every store of a collection; for writing only where the indexer holds its lock.
+
+    Args:
+        directory: the collection's folder.
+        settings: the user's.
+        read_only: whether the stores refuse to be written.
+        new: of a collection that is being made: what its manifest will say. Its stores are made.
+
+    Raises:
+        CorruptError: a store is missing, or damaged.
+    """
+    manifest = new or read_manifest(directory)
+    place = partial(Place, directory=directory, read_only=read_only, existing=new is None)
+    with ExitStack() as opened:
+        documents = registry.open_document_store(place(manifest.documents))
+        opened.callback(documents.close)
+        vectors: dict[str, VectorStore] = {}
+        for channel in manifest.channels:
+            vectors[channel.key] = registry.open_vector_store(place(manifest.vectors), channel)
+            opened.callback(vectors[channel.key].close)
+        assets = registry.open_asset_store(place(manifest.assets), partial(_locate, documents))
+        opened.pop_all()
     return Backends(
         directory=directory,
         manifest=manifest,

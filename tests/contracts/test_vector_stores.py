@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from retrieval.errors import StoreUnreachableError
+from retrieval.errors import CorruptError, StoreUnreachableError
 from retrieval.protocols import VectorStore
 from retrieval.registry import schemes
 from retrieval.schema import FloatArray
@@ -49,8 +49,10 @@ def opened(scheme: str, tmp_path: Path) -> Iterator[Opener]:
     """Opens the store of the test's folder, any number of times; closes what is left open."""
     stores: list[VectorStore] = []
 
-    def open_it(*, read_only: bool = False, folder: Path = tmp_path) -> VectorStore:
-        stores.append(open_store(scheme, folder, read_only=read_only))
+    def open_it(
+        *, read_only: bool = False, existing: bool = False, folder: Path = tmp_path
+    ) -> VectorStore:
+        stores.append(open_store(scheme, folder, read_only=read_only, existing=existing))
         return stores[-1]
 
     yield open_it
@@ -254,12 +256,18 @@ def test_read_only_refuses_to_write_and_reads(opened: Opener) -> None:
     assert store.count() == 2
 
 
-def test_a_read_only_store_that_is_not_there_makes_nothing(opened: Opener, tmp_path: Path) -> None:
-    store = opened(read_only=True)
-    assert store.count() == 0
-    assert list(tmp_path.iterdir()) == []
-    opened().upsert(ids_of(1), vectors_of(1))
-    assert store.count() == 1
+@pytest.mark.parametrize("options", [{"read_only": True}, {"existing": True}])
+def test_a_store_that_is_not_there_is_never_taken_for_an_empty_one(
+    opened: Opener, tmp_path: Path, options: dict[str, bool]
+) -> None:
+    for _ in range(2):
+        with pytest.raises(CorruptError, match="missing") as caught:
+            opened(**options)
+        assert str(tmp_path) in str(caught.value)
+        assert "backup" in caught.value.advice
+        assert list(tmp_path.iterdir()) == []
+    opened().close()
+    assert opened(**options).count() == 0
 
 
 # ---- erased is gone; compaction

@@ -173,12 +173,46 @@ def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_creation_left_is_no_hindrance(tmp_path: Path) -> None:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for name in (".lock", "probes.npz", "probes.npz.partial", "manifest.json.partial"):
-        (folder / name).write_bytes(b"half")
-    create("photos", settings=collections.settings(tmp_path))
-    open_collection("photos", settings=collections.settings(tmp_path)).close()
+    settings = collections.settings(tmp_path)
+    made = create("whole", settings=settings).directory
+    (made / "manifest.json").rename(made / "manifest.json.partial")
+    (made / "probes.npz").write_bytes(b"half")
+    (made / CATALOGUE).write_bytes(b"")
+    for folder in (made, tmp_path / "begun"):
+        folder.mkdir(exist_ok=True)
+        (folder / ".lock").touch()
+        create(folder, settings=settings)
+        open_collection(folder, settings=settings).backends.close()
+
+
+def test_a_manifest_that_is_lost_is_not_made_anew_over_what_was_indexed(
+    photos: Collection,
+) -> None:
+    (photos.directory / "manifest.json").unlink()
+    with pytest.raises(CorruptError, match=r"its manifest\.json is missing") as raised:
+        create(photos.directory, settings=photos.settings)
+    assert "backup" in raised.value.advice
+    assert not (photos.directory / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("name", ["documents.sqlite", CATALOGUE, "vectors"])
+def test_a_store_that_is_missing_is_not_taken_for_an_empty_one(
+    name: str, photos: Collection, more: str
+) -> None:
+    lost = photos.directory / name
+    shutil.rmtree(lost) if lost.is_dir() else lost.unlink()
+    for attempt in (
+        lambda: photos.search("red"),
+        lambda: status(photos),
+        lambda: index([more], photos),
+        lambda: remove([more], photos),
+        lambda: verify(photos, repair=True),
+    ):
+        with pytest.raises(CorruptError, match="missing") as raised:
+            attempt()
+        assert str(lost) in str(raised.value)
+        assert "backup" in raised.value.advice
+    assert not lost.exists()
 
 
 @pytest.mark.parametrize(
