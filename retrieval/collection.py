@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from functools import cache, cached_property, partial
+from functools import cache, partial
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Literal, Self
 
@@ -28,16 +29,24 @@ from .settings import Settings, load_settings
 
 
 class Collection:
-    """What was indexed, ready to be asked. Use it as a context manager, or `close` it."""
+    """What was indexed, ready to be asked. Use it as a context manager, or `close` it.
+
+    Several threads may search at once; it is closed when none does any more.
+    """
 
     def __init__(self, directory: Path, settings: Settings) -> None:
         self.directory = directory
         self.settings = settings
+        self._opening = Lock()
+        self._opened: Backends | None = None
 
-    @cached_property
+    @property
     def backends(self) -> Backends:
         """The stores, opened read-only when first needed."""
-        return open_backends(self.directory, self.settings)
+        with self._opening:
+            if self._opened is None:
+                self._opened = open_backends(self.directory, self.settings)
+            return self._opened
 
     @property
     def manifest(self) -> Manifest:
@@ -67,7 +76,8 @@ class Collection:
 
     def close(self) -> None:
         """Close the stores, if they were opened; the next use opens them again."""
-        backends = self.__dict__.pop("backends", None)
+        with self._opening:
+            backends, self._opened = self._opened, None
         if backends is not None:
             backends.close()
 

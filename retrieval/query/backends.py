@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 from ..manifest import Manifest
 from ..protocols import AssetStore, DocumentStore, Encoder, Limits, VectorStore
@@ -26,6 +27,7 @@ class Backends:
         probes: gives the stored probe vectors, by `probes.probe_key`.
         limits: what one input may cost, a query's picture as well as a file.
         proven: (encoder URL, modality) of each encoder that a query has compared with its probes.
+        encoding: held by the one thread whose query is being encoded; see `protocols`.
     """
 
     directory: Path
@@ -37,6 +39,7 @@ class Backends:
     probes: Callable[[], Mapping[str, FloatArray]]
     limits: Limits = field(default_factory=Limits)
     proven: set[tuple[str, Modality]] = field(default_factory=set, compare=False)
+    encoding: Lock = field(default_factory=Lock, compare=False)
 
     def close(self) -> None:
         """Close every store."""

@@ -100,7 +100,8 @@ def encode(backends: Backends, query: Query, channels: Sequence[Channel]) -> Enc
     for space, channel in sorted(channel_of.items()):
         for modality, parts in by_modality.items():
             try:
-                vectors = _encode_parts(backends, channel, modality, parts)
+                with backends.encoding:
+                    vectors = _encode_parts(backends, channel, modality, parts)
             except MissingPartError as error:
                 missing.append(Missing(f"{space} by {modality}", error))
                 continue

@@ -22,6 +22,7 @@ from retrieval.protocols import VectorStore
 from retrieval.registry import schemes
 from retrieval.schema import FloatArray
 
+from .threads import together
 from .vector_store_model import DIM, TEST_URLS, agrees, ids_of, open_store, same, vectors_of
 
 # `faiss-indexed` is `faiss:` with an index over even a handful of rows.
@@ -309,6 +310,31 @@ def test_compaction_keeps_the_answers(opened: Opener, tmp_path: Path) -> None:
     store.delete(ids)
     store.compact()
     assert reader.count() == 0
+
+
+# ---- several threads
+
+
+def test_threads_that_ask_at_once_get_what_one_gets(opened: Opener) -> None:
+    ids, vectors = ids_of(*range(200)), vectors_of(200)
+    writer = opened()
+    writer.upsert(ids, vectors)
+    store, queries = opened(read_only=True), vectors_of(4, seed=9)
+    found = [store.search(query[None], 20)[0] for query in queries]
+
+    def ask(number: int) -> None:
+        if number == 0:  # a writer beside them, who changes nothing that they are told
+            for n in range(5):
+                writer.upsert(ids_of(("new", n)), -queries[:1])
+                writer.delete(ids_of(("new", n)))
+            return
+        for n in range(20):
+            assert same(store.search(queries[[n % 4]], 20)[0], found[n % 4])
+            assert len(store.get(ids)) == 200
+
+    together(ask)
+    assert writer.count() == 200
+    assert list(store.check()) == []
 
 
 # ---- any sequence of operations
