@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +44,7 @@ INDEXED_MODALITIES: tuple[Modality, ...] = ("image", "text")
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A collection, opened by its one writer."""
+    """A collection, opened by its one writer, or read-only to be looked at whole."""
 
     backends: Backends
     ledger: Ledger
@@ -95,23 +95,57 @@ def create(
 
 
 @contextmanager
-def writing(collection: Collection) -> Iterator[Session]:
+def writing(collection: Collection, *, prove: bool = True) -> Iterator[Session]:
     """Open a collection for its one writer, after its encoder has proved to be the same.
+
+    Args:
+        collection: closed by its caller.
+        prove: False for what encodes nothing: it goes without the encoder and its weights.
 
     Raises:
         LockedError: another process is writing.
         EncoderMismatchError: the encoder isn't the one that the collection was made with.
     """
+    with _locked(collection.directory), _session(collection, read_only=False) as session:
+        if prove:
+            prove_encoders(session.backends)
+        yield session
+
+
+@contextmanager
+def looking(collection: Collection) -> Iterator[Session]:
+    """Open a collection read-only while nobody writes to it; in a closed folder nobody can.
+
+    Raises:
+        LockedError: another process is writing.
+    """
+    folder = collection.directory
+    with (
+        _locked(folder) if os.access(folder, os.W_OK) else nullcontext(),
+        _session(collection, read_only=True) as session,
+    ):
+        yield session
+
+
+@contextmanager
+def _session(collection: Collection, *, read_only: bool) -> Iterator[Session]:
     directory, settings = collection.directory, collection.settings
-    with _locked(directory):
-        read_manifest(directory)
-        with (
-            closing(open_backends(directory, settings, read_only=False)) as backends,
-            closing(Ledger(directory)) as ledger,
-        ):
-            for channel in backends.manifest.channels:
-                _check_encoder(backends, channel)
-            yield Session(backends, ledger, settings)
+    with (
+        closing(open_backends(directory, settings, read_only=read_only)) as backends,
+        closing(Ledger(directory, read_only=read_only)) as ledger,
+    ):
+        yield Session(backends, ledger, settings)
+
+
+def prove_encoders(backends: Backends) -> None:
+    """Compare each channel's encoder with the one that made the collection.
+
+    Raises:
+        EncoderMismatchError: it is another, or gives wrong vectors.
+        MissingPartError: its package or its weights aren't here.
+    """
+    for channel in backends.manifest.channels:
+        _check_encoder(backends, channel)
 
 
 def _check_asked(directory: Path, manifest: Manifest, asked: dict[str, str | None]) -> None:

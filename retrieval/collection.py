@@ -7,20 +7,20 @@ collection's folder, read-only unless the indexer opens it for writing. Never: w
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import cache, partial
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
 from . import registry
-from .errors import UsageError
+from .errors import NotInstalledError, UsageError
 from .manifest import Manifest, read_manifest
 from .probes import read_probes
 from .protocols import DocumentStore, Encoder, Limits, Place, VectorStore
-from .query.backends import Backends
+from .query.backends import AbsentStore, Backends
 from .query.engine import search
 from .query.parse import Query, parse_query
 from .query.present import Results
@@ -117,7 +117,7 @@ def directory_of(name: str | os.PathLike[str] | None, settings: Settings) -> Pat
     if not text.strip() or "\0" in text:
         raise UsageError(f"{text!r} is no name of a collection.", advice="Give a name or a path.")
     is_path = text.startswith((".", "~")) or any(s in text for s in (os.sep, os.altsep) if s)
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))
     return (path if is_path else settings.home / path).absolute()
 
 
@@ -134,15 +134,17 @@ def open_backends(
 
     Raises:
         CorruptError: a store is missing, or damaged.
+        MissingPartError: the package of a store isn't here. For reading, a vector store without
+            its package raises that only when it is used, so that words can answer.
     """
     manifest = new or read_manifest(directory)
     place = partial(Place, directory=directory, read_only=read_only, existing=new is None)
-    with ExitStack() as opened:
+    with ExitStack() as opened, _named_by(directory):
         documents = registry.open_document_store(place(manifest.documents))
         opened.callback(documents.close)
         vectors: dict[str, VectorStore] = {}
         for channel in manifest.channels:
-            vectors[channel.key] = registry.open_vector_store(place(manifest.vectors), channel)
+            vectors[channel.key] = _open_vectors(place(manifest.vectors), channel)
             opened.callback(vectors[channel.key].close)
         assets = registry.open_asset_store(place(manifest.assets), partial(_locate, documents))
         opened.pop_all()
@@ -152,7 +154,7 @@ def open_backends(
         documents=documents,
         vectors=vectors,
         assets=assets,
-        encoder=_encoder_opener(settings),
+        encoder=_encoder_opener(directory, settings),
         probes=_probe_reader(directory),
         limits=_limits_of(settings),
     )
@@ -171,10 +173,33 @@ def _locate(documents: DocumentStore, asset: str) -> list[str]:
     return [sighting.uri for sighting in documents.sightings([asset]).get(asset, [])]
 
 
-def _encoder_opener(settings: Settings) -> Callable[[Channel], Encoder]:
+def _open_vectors(place: Place, channel: Channel) -> VectorStore:
+    try:
+        with _named_by(place.directory):
+            return registry.open_vector_store(place, channel)
+    except NotInstalledError as error:
+        if not place.read_only:
+            raise
+        return cast("VectorStore", AbsentStore(error))
+
+
+@contextmanager
+def _named_by(directory: Path) -> Iterator[None]:
+    """A URL that the manifest names isn't used wrongly: what it needs is missing here."""
+    try:
+        yield
+    except UsageError as error:
+        raise NotInstalledError(
+            f"{error} The manifest of {directory} names it.",
+            advice="Install the package that brings it, in the version that made the collection.",
+        ) from error
+
+
+def _encoder_opener(directory: Path, settings: Settings) -> Callable[[Channel], Encoder]:
     @cache
     def open_url(url: str) -> Encoder:
-        return registry.open_encoder(url, settings.compute)
+        with _named_by(directory):
+            return registry.open_encoder(url, settings.compute)
 
     return lambda channel: open_url(channel.encoder)
 

@@ -10,10 +10,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
+from typing import NoReturn
 
+from ..errors import MissingPartError
 from ..manifest import Manifest
 from ..protocols import AssetStore, DocumentStore, Encoder, Limits, VectorStore
 from ..schema import Channel, FloatArray, Modality
+
+
+class AbsentStore:
+    """A store whose package isn't here: whatever is asked of it raises the error that says so."""
+
+    def __init__(self, error: MissingPartError) -> None:
+        self._error = error
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise self._error
+
+    def close(self) -> None:
+        """Nothing was opened."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -22,6 +23,7 @@ from retrieval.errors import (
     EncoderMismatchError,
     LockedError,
     NewerFormatError,
+    NotInstalledError,
     StoreUnreachableError,
     UsageError,
 )
@@ -158,6 +160,54 @@ def test_no_writer_has_made_the_ledger_yet(content: bytes | None, photos: Collec
         (photos.directory / "ledger.sqlite").write_bytes(content)
     assert list(failures(photos)) == []
     assert status(photos).files == {}
+
+
+# -- without what the manifest names ---------------------------------------------------------------
+
+
+def test_a_package_that_the_manifest_names_and_that_is_gone_is_missing(
+    photos: Collection, more: str
+) -> None:
+    """It isn't used wrongly (exit code 4, not 2), and words answer without the vectors."""
+    manifest = json.loads((photos.directory / "manifest.json").read_text())
+    channels = [{**channel, "encoder": "nosuch:"} for channel in manifest["channels"]]
+    for changes, still in (
+        ({"vectors": "nosuch:"}, True),
+        ({"channels": channels}, True),
+        ({"documents": "nosuch:"}, False),
+        ({"assets": "nosuch:"}, False),
+    ):
+        _edit_manifest(photos, **{**manifest, **changes})
+        with pytest.raises(NotInstalledError, match=r"nosuch.*names it"):
+            index([more], photos)
+        if still:
+            results = photos.search("0")
+            assert results.degraded
+            assert any("nosuch" in note for note in results.notes)
+        else:
+            with pytest.raises(NotInstalledError, match="nosuch"):
+                photos.search("0")
+        photos.close()
+
+
+def test_taking_out_needs_no_encoder(
+    photos: Collection, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = json.loads((photos.directory / "manifest.json").read_text())
+    _edit_manifest(photos, channels=[{**c, "encoder": "nosuch:"} for c in manifest["channels"]])
+    assert remove([str(whole.parent / "0.png")], photos) == 1
+    assert status(photos).assets == {"image": 1}
+    assert set(status(photos).vectors.values()) == {1, 0}
+
+
+def test_figures_while_a_writer_takes_files_away(
+    photos: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size, walk = status(photos).bytes, os.walk
+    monkeypatch.setattr(
+        os, "walk", lambda top: ((root, [], [*names, "a-wal"]) for root, _, names in walk(top))
+    )
+    assert status(photos).bytes == size
 
 
 # -- making ---------------------------------------------------------------------------------------
