@@ -23,7 +23,7 @@ def write_sheet(collection: Collection, results: Results, file: str) -> None:
     tiles = [_tile(collection, hit) for hit in results]
     drawn = io.BytesIO()
     contact_sheet(tiles, heading=results.query).save(drawn, "PNG")
-    Path(file).expanduser().write_bytes(drawn.getvalue())
+    Path(os.path.expanduser(file)).write_bytes(drawn.getvalue())
 
 
 def _tile(collection: Collection, hit: Hit) -> Tile:

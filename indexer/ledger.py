@@ -11,14 +11,14 @@ the start of the next one, and a document that is being deleted goes from every 
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrieval.errors import CorruptError, NewerFormatError, StoreUnreachableError
+from retrieval import sqlite_files
+from retrieval.errors import CorruptError, StoreUnreachableError
 from retrieval.schema import Document, SkipReason
 
 from .schema import Outcome
@@ -26,6 +26,7 @@ from .schema import Outcome
 FORMAT = 1
 NAME = "ledger.sqlite"
 CHUNK = 500
+WAIT_S = 5.0  # for another connection's commit
 
 _SCHEMA = """
 CREATE TABLE files (
@@ -97,23 +98,15 @@ class Ledger:
 
     def _connect(self, read_only: bool) -> sqlite3.Connection:
         if not read_only:
-            return sqlite3.connect(self._path, isolation_level=None)
+            return sqlite_files.open_for_writing(self._path, make=True, wait_s=WAIT_S)
         if not self._path.exists():
             return sqlite3.connect(":memory:", isolation_level=None)
-        mode = "mode=ro" if _writable(self._path) else "immutable=1"
-        return sqlite3.connect(f"{self._path.as_uri()}?{mode}", uri=True, isolation_level=None)
+        return sqlite_files.open_for_reading(self._path, wait_s=WAIT_S)
 
     def _prepare(self, connection: sqlite3.Connection, read_only: bool) -> None:
-        version = _version(connection)
-        if version > FORMAT:
-            raise NewerFormatError(
-                f"{self._path} has format {version}; this Echolens reads up to {FORMAT}.",
-                advice="Update it: pip install -U echolens.",
-            )
+        version = sqlite_files.version_of(connection, self._path, FORMAT)
         if not read_only:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA secure_delete = ON")
+            sqlite_files.prepare_for_writing(connection, self._path)
         if version == 0:
             connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
         connection.execute(
@@ -394,8 +387,3 @@ def _row(values: Sequence[object]) -> Row:
 
 def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _writable(path: Path) -> bool:
-    """Whether SQLite can make its ``-shm`` file beside `path`, as reading a WAL needs."""
-    return os.access(path.parent, os.W_OK) or path.with_name(path.name + "-shm").exists()

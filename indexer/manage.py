@@ -9,8 +9,9 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
+from pathlib import Path
 
 from retrieval.collection import Collection
 from retrieval.errors import UsageError
@@ -52,10 +53,18 @@ def status(collection: Collection) -> Status:
         files=dict(files),
         failures={r: n for (_, r), n in outcomes.items() if r is not None and r.is_failure},
         fields=dict(backends.documents.fields()),
-        bytes=sum(
-            entry.stat().st_size for entry in collection.directory.rglob("*") if entry.is_file()
-        ),
+        bytes=_size_of(collection.directory),
     )
+
+
+def _size_of(folder: Path) -> int:
+    """Bytes of all files below a folder; those that a writer takes away meanwhile don't count."""
+    size = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                size += os.stat(os.path.join(root, name)).st_size
+    return size
 
 
 def remove(paths: Sequence[str], collection: Collection, *, dry_run: bool = False) -> int:
@@ -71,7 +80,7 @@ def remove(paths: Sequence[str], collection: Collection, *, dry_run: bool = Fals
         UsageError: nothing of that name was indexed.
     """
     collection.close()
-    with writing(collection) as session:
+    with writing(collection, prove=False) as session:
         ledger = session.ledger
         rows = {row.uri: row for path in paths for row in _named(path, ledger)}
         if dry_run:

@@ -3,7 +3,9 @@
 Gets: a name, store and encoder URLs. Gives: a `Collection`, or a `Session` that may write to it.
 Touches: the collection's folder: its manifest, probes and lock. Never: a document.
 
-The manifest is written last, so a collection is there whole or not at all. Opening for writing
+The manifest is written last, after the stores were made, so a collection is there whole or not at
+all, and a store that is missing later was lost and is no empty one. What a creation that was killed
+leaves is known by its lock, and holds no document yet. Opening for writing
 encodes a probe again and compares: an encoder that went wrong in silence writes nothing.
 """
 
@@ -11,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from filelock import FileLock, Timeout
 from retrieval import registry
 from retrieval.collection import Collection, directory_of, open_backends
 from retrieval.errors import (
+    CorruptError,
     EncoderMismatchError,
     LockedError,
     StoreUnreachableError,
@@ -41,7 +44,7 @@ INDEXED_MODALITIES: tuple[Modality, ...] = ("image", "text")
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A collection, opened by its one writer."""
+    """A collection, opened by its one writer, or read-only to be looked at whole."""
 
     backends: Backends
     ledger: Ledger
@@ -75,6 +78,9 @@ def create(
     registry.check("asset_store", assets or settings.assets)
     _make_folder(directory)
     with _locked(directory):
+        if (directory / NAME).exists():  # another process has made it meanwhile
+            _check_asked(directory, read_manifest(directory), asked)
+            return Collection(directory, settings)
         url = encoder or _absolute(settings.encoder, settings)
         manifest = Manifest(
             channels=_make_channels(directory, url, settings),
@@ -83,28 +89,63 @@ def create(
             assets=assets or settings.assets,
             fields=BUILT_IN,
         )
+        _make_stores(directory, manifest, settings)
         write_manifest(directory, manifest)
     return Collection(directory, settings)
 
 
 @contextmanager
-def writing(collection: Collection) -> Iterator[Session]:
+def writing(collection: Collection, *, prove: bool = True) -> Iterator[Session]:
     """Open a collection for its one writer, after its encoder has proved to be the same.
+
+    Args:
+        collection: closed by its caller.
+        prove: False for what encodes nothing: it goes without the encoder and its weights.
 
     Raises:
         LockedError: another process is writing.
         EncoderMismatchError: the encoder isn't the one that the collection was made with.
     """
+    with _locked(collection.directory), _session(collection, read_only=False) as session:
+        if prove:
+            prove_encoders(session.backends)
+        yield session
+
+
+@contextmanager
+def looking(collection: Collection) -> Iterator[Session]:
+    """Open a collection read-only while nobody writes to it; in a closed folder nobody can.
+
+    Raises:
+        LockedError: another process is writing.
+    """
+    folder = collection.directory
+    with (
+        _locked(folder) if os.access(folder, os.W_OK) else nullcontext(),
+        _session(collection, read_only=True) as session,
+    ):
+        yield session
+
+
+@contextmanager
+def _session(collection: Collection, *, read_only: bool) -> Iterator[Session]:
     directory, settings = collection.directory, collection.settings
-    with _locked(directory):
-        read_manifest(directory)
-        with (
-            closing(open_backends(directory, settings, read_only=False)) as backends,
-            closing(Ledger(directory)) as ledger,
-        ):
-            for channel in backends.manifest.channels:
-                _check_encoder(backends, channel)
-            yield Session(backends, ledger, settings)
+    with (
+        closing(open_backends(directory, settings, read_only=read_only)) as backends,
+        closing(Ledger(directory, read_only=read_only)) as ledger,
+    ):
+        yield Session(backends, ledger, settings)
+
+
+def prove_encoders(backends: Backends) -> None:
+    """Compare each channel's encoder with the one that made the collection.
+
+    Raises:
+        EncoderMismatchError: it is another, or gives wrong vectors.
+        MissingPartError: its package or its weights aren't here.
+    """
+    for channel in backends.manifest.channels:
+        _check_encoder(backends, channel)
 
 
 def _check_asked(directory: Path, manifest: Manifest, asked: dict[str, str | None]) -> None:
@@ -131,18 +172,27 @@ def _absolute(url: str, settings: Settings) -> str:
 def _make_folder(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        foreign = {entry.name for entry in directory.iterdir()} - {LOCK, "probes.npz"}
+        found = {entry.name for entry in directory.iterdir()}
     except OSError as error:
         raise StoreUnreachableError(
             f"The folder {directory} can't be made: {error.strerror}.",
             advice="Give another place with --collection.",
         ) from error
-    foreign = {name for name in foreign if not name.endswith(".partial")}
-    if foreign:
+    if found and LOCK not in found:
         raise UsageError(
-            f"{directory} holds other things ({sorted(foreign)[0]!r}), and is no collection.",
+            f"{directory} holds other things ({min(found)!r}), and is no collection.",
             advice="Give a new folder, or a bare name, with --collection.",
         )
+
+
+def _make_stores(directory: Path, manifest: Manifest, settings: Settings) -> None:
+    new = open_backends(directory, settings, read_only=False, new=manifest)
+    with closing(new) as backends:
+        if backends.documents.count() or any(s.count() for s in backends.vectors.values()):
+            raise CorruptError(
+                f"{directory} holds what was indexed, and its {NAME} is missing.",
+                advice=f"Restore {NAME} from a backup, or index again into a new collection.",
+            )
 
 
 def _make_channels(directory: Path, url: str, settings: Settings) -> tuple[Channel, ...]:

@@ -102,8 +102,8 @@ def _open(paths: Sequence[str], session: Session, options: IndexOptions) -> list
         return [registry.open_failures(failures, paths)]
     opened = []
     if options.captions:
-        images = Path(options.images).expanduser() if options.images else None
-        opened.append(registry.open_coco(Path(options.captions).expanduser(), images))
+        images = Path(os.path.expanduser(options.images)) if options.images else None
+        opened.append(registry.open_coco(Path(os.path.expanduser(options.captions)), images))
     if paths:
         opened.append(
             registry.open_folder(

@@ -99,11 +99,16 @@ class VerifyReport:
         checked: how many were looked at: ``documents``, ``vectors``, ``assets``, ``files``.
         problems: one line each: what is wrong, and with which id or path.
         repaired: how many of them were mended.
+        notes: whole sentences on what is no damage: work that the next run finishes, and what
+            could not be looked at.
+        complete: whether everything was looked at.
     """
 
     checked: Mapping[str, int]
     problems: tuple[str, ...] = ()
     repaired: int = 0
+    notes: tuple[str, ...] = ()
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,11 @@
 """Whether the parts of a collection fit together, and mending what doesn't.
 
-Gets: a collection. Gives: a `VerifyReport`. Touches: every store and the ledger; with `repair` it
-writes. Never: the user's files.
+Gets: a collection. Gives: a `VerifyReport`. Touches: every store and the ledger, read-only; with
+`repair` it writes. Never: the user's files.
+
+What a killed run has begun and the next one finishes is no damage: it is noted, and what it
+concerns isn't looked at; `repair` finishes it first. Without the encoder's package or weights the
+rest is compared, and the report says that no sample was encoded.
 
 What can't be built from what is there is taken out whole and left to the next indexing run, which
 does those files again: nothing is guessed.
@@ -22,11 +26,11 @@ from typing import TypeVar
 
 from retrieval import registry
 from retrieval.collection import Collection
-from retrieval.errors import BadInputError
+from retrieval.errors import BadInputError, MissingPartError
 from retrieval.schema import CHANNEL_OF_KIND, Document, Sighting, path_of, printable
 
 from .ledger import CHUNK
-from .opening import Session, writing
+from .opening import Session, looking, prove_encoders, writing
 from .report import VerifyReport
 from .write import Writer, is_caption
 
@@ -43,20 +47,27 @@ def verify(collection: Collection, *, repair: bool = False) -> VerifyReport:
         LockedError: another process is writing to the collection.
     """
     collection.close()
-    with writing(collection) as session:
-        writer = Writer(session.backends, session.ledger)
-        writer.finish_deletions()
-        check = _Check(session, writer, repair)
+    with writing(collection, prove=False) if repair else looking(collection) as session:
+        check = _Check(session, Writer(session.backends, session.ledger), repair)
+        check.encoders()
+        check.begun()
         check.files()
         check.vectors()
         check.documents()
         check.sightings()
         check.ledger()
         check.assets()
-        check.sample()
+        if check.complete:
+            check.sample()
         if repair:
             check.finish()
-        return VerifyReport(dict(check.checked), tuple(check.problems), check.repaired)
+        return VerifyReport(
+            dict(check.checked),
+            tuple(check.problems),
+            check.repaired,
+            tuple(check.notes),
+            check.complete,
+        )
 
 
 @dataclass
@@ -68,6 +79,10 @@ class _Check:
     problems: list[str] = field(default_factory=list)
     repaired: int = 0
     redo: set[str] = field(default_factory=set)  # assets that the next run must do again
+    notes: list[str] = field(default_factory=list)
+    complete: bool = True
+    going: set[str] = field(default_factory=set)  # documents whose deletion was begun
+    changing: set[str] = field(default_factory=set)  # assets whose documents have yet to follow
 
     def found(self, problem: str, mend: Callable[[], object] | None = None) -> None:
         """Note a problem, and mend it if that was asked for and can be done."""
@@ -75,6 +90,31 @@ class _Check:
         if self.repair and mend is not None:
             mend()
             self.repaired += 1
+
+    def encoders(self) -> None:
+        """An encoder that went wrong is refused; one that isn't here can't encode a sample."""
+        try:
+            prove_encoders(self.session.backends)
+        except MissingPartError as error:
+            self.complete = False
+            self.notes.append(f"No sample was encoded again: {error} {error.advice}".strip())
+
+    def begun(self) -> None:
+        """What a run that was killed has begun: finished when repairing, else noted."""
+        ledger = self.session.ledger
+        self.going = {name for name, _ in ledger.deletions()}
+        self.changing = set(ledger.rechecks())
+        if self.repair:
+            self.writer.finish_deletions()
+            for asset in self.changing:
+                self.writer.reconcile(asset)
+            self.going, self.changing = set(), set()
+        for count, what in (
+            (len(self.going), "documents are being deleted"),
+            (len(self.changing), "assets have changed sightings"),
+        ):
+            if count:
+                self.notes.append(f"{count} {what}; the next run of `index` finishes that.")
 
     def files(self) -> None:
         """The stores' own checksums and derived data."""
@@ -101,7 +141,7 @@ class _Check:
                 self.checked["vectors"] += len(ids)
                 known = documents.get(ids)
                 for name in ids:
-                    if name not in known:
+                    if name not in known and name not in self.going:
                         self.found(
                             f"vectors {key}: {name} has no document",
                             partial(store.delete, [name]),
@@ -114,7 +154,7 @@ class _Check:
             self.checked["documents"] += len(documents)
             seen = backends.documents.sightings(sorted({d.asset for d in documents}))
             for document in documents:
-                if document.asset not in seen:
+                if document.asset not in seen and document.asset not in self.changing:
                     self.found(
                         f"document {document.id}: no file has its asset {document.asset[:12]}",
                         partial(self.writer.reconcile, document.asset),
@@ -126,7 +166,8 @@ class _Check:
             ids = [document.id for document in documents if document.channel == key]
             held = store.get(ids)
             for document in documents:
-                if document.channel == key and document.id not in held:
+                lost = document.channel == key and document.id not in held
+                if lost and document.id not in self.going:
                     self.found(
                         f"document {document.id}: has no vector in {key}",
                         partial(self._redo, document),
@@ -140,6 +181,8 @@ class _Check:
             known = documents.of_assets(sorted({sighting.asset for sighting in sightings}))
             for sighting in sightings:
                 row, path = rows.get(sighting.uri), path_of(sighting.uri)
+                if sighting.asset in self.changing:
+                    continue
                 if row is None or row.asset != sighting.asset:
                     self.found(
                         f"{printable(path)}: is in the store, not in the ledger",

@@ -7,18 +7,20 @@ collection's folder, read-only unless the indexer opens it for writing. Never: w
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from functools import cache, cached_property, partial
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import cache, partial
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
 from . import registry
-from .errors import UsageError
+from .errors import NotInstalledError, UsageError
 from .manifest import Manifest, read_manifest
 from .probes import read_probes
-from .protocols import DocumentStore, Encoder, Limits, Place
-from .query.backends import Backends
+from .protocols import DocumentStore, Encoder, Limits, Place, VectorStore
+from .query.backends import AbsentStore, Backends
 from .query.engine import search
 from .query.parse import Query, parse_query
 from .query.present import Results
@@ -27,16 +29,24 @@ from .settings import Settings, load_settings
 
 
 class Collection:
-    """What was indexed, ready to be asked. Use it as a context manager, or `close` it."""
+    """What was indexed, ready to be asked. Use it as a context manager, or `close` it.
+
+    Several threads may search at once; it is closed when none does any more.
+    """
 
     def __init__(self, directory: Path, settings: Settings) -> None:
         self.directory = directory
         self.settings = settings
+        self._opening = Lock()
+        self._opened: Backends | None = None
 
-    @cached_property
+    @property
     def backends(self) -> Backends:
         """The stores, opened read-only when first needed."""
-        return open_backends(self.directory, self.settings)
+        with self._opening:
+            if self._opened is None:
+                self._opened = open_backends(self.directory, self.settings)
+            return self._opened
 
     @property
     def manifest(self) -> Manifest:
@@ -66,7 +76,8 @@ class Collection:
 
     def close(self) -> None:
         """Close the stores, if they were opened; the next use opens them again."""
-        backends = self.__dict__.pop("backends", None)
+        with self._opening:
+            backends, self._opened = self._opened, None
         if backends is not None:
             backends.close()
 
@@ -106,27 +117,44 @@ def directory_of(name: str | os.PathLike[str] | None, settings: Settings) -> Pat
     if not text.strip() or "\0" in text:
         raise UsageError(f"{text!r} is no name of a collection.", advice="Give a name or a path.")
     is_path = text.startswith((".", "~")) or any(s in text for s in (os.sep, os.altsep) if s)
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))
     return (path if is_path else settings.home / path).absolute()
 
 
-def open_backends(directory: Path, settings: Settings, *, read_only: bool = True) -> Backends:
-    """Open every store of a collection; for writing only where the indexer holds its lock."""
-    manifest = read_manifest(directory)
-    place = partial(Place, directory=directory, read_only=read_only)
-    documents = registry.open_document_store(place(manifest.documents))
-    vectors = {
-        channel.key: registry.open_vector_store(place(manifest.vectors), channel)
-        for channel in manifest.channels
-    }
-    assets = registry.open_asset_store(place(manifest.assets), partial(_locate, documents))
+def open_backends(
+    directory: Path, settings: Settings, *, read_only: bool = True, new: Manifest | None = None
+) -> Backends:
+    """Open every store of a collection; for writing only where the indexer holds its lock.
+
+    Args:
+        directory: the collection's folder.
+        settings: the user's.
+        read_only: whether the stores refuse to be written.
+        new: of a collection that is being made: what its manifest will say. Its stores are made.
+
+    Raises:
+        CorruptError: a store is missing, or damaged.
+        MissingPartError: the package of a store isn't here. For reading, a vector store without
+            its package raises that only when it is used, so that words can answer.
+    """
+    manifest = new or read_manifest(directory)
+    place = partial(Place, directory=directory, read_only=read_only, existing=new is None)
+    with ExitStack() as opened, _named_by(directory):
+        documents = registry.open_document_store(place(manifest.documents))
+        opened.callback(documents.close)
+        vectors: dict[str, VectorStore] = {}
+        for channel in manifest.channels:
+            vectors[channel.key] = _open_vectors(place(manifest.vectors), channel)
+            opened.callback(vectors[channel.key].close)
+        assets = registry.open_asset_store(place(manifest.assets), partial(_locate, documents))
+        opened.pop_all()
     return Backends(
         directory=directory,
         manifest=manifest,
         documents=documents,
         vectors=vectors,
         assets=assets,
-        encoder=_encoder_opener(settings),
+        encoder=_encoder_opener(directory, settings),
         probes=_probe_reader(directory),
         limits=_limits_of(settings),
     )
@@ -145,10 +173,33 @@ def _locate(documents: DocumentStore, asset: str) -> list[str]:
     return [sighting.uri for sighting in documents.sightings([asset]).get(asset, [])]
 
 
-def _encoder_opener(settings: Settings) -> Callable[[Channel], Encoder]:
+def _open_vectors(place: Place, channel: Channel) -> VectorStore:
+    try:
+        with _named_by(place.directory):
+            return registry.open_vector_store(place, channel)
+    except NotInstalledError as error:
+        if not place.read_only:
+            raise
+        return cast("VectorStore", AbsentStore(error))
+
+
+@contextmanager
+def _named_by(directory: Path) -> Iterator[None]:
+    """A URL that the manifest names isn't used wrongly: what it needs is missing here."""
+    try:
+        yield
+    except UsageError as error:
+        raise NotInstalledError(
+            f"{error} The manifest of {directory} names it.",
+            advice="Install the package that brings it, in the version that made the collection.",
+        ) from error
+
+
+def _encoder_opener(directory: Path, settings: Settings) -> Callable[[Channel], Encoder]:
     @cache
     def open_url(url: str) -> Encoder:
-        return registry.open_encoder(url, settings.compute)
+        with _named_by(directory):
+            return registry.open_encoder(url, settings.compute)
 
     return lambda channel: open_url(channel.encoder)
 

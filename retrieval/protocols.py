@@ -5,7 +5,11 @@ Gets and gives: types. Touches: nothing. Never: an implementation.
 Laws that all stores share: what a writing method was given is durable when it returns; writing
 the same thing twice changes nothing; an absent id is no error when deleting and simply missing
 when reading; a store opened read-only refuses to write (``StoreUnreachableError``) and works in a
-folder that can't be written; readers see whole committed states while a writer goes on.
+folder that can't be written; readers see whole committed states while a writer goes on; a store
+that isn't there is never taken for an empty one (``CorruptError``, see `Place`).
+
+A store may be called from several threads at once, each call as if it were alone; what is closed
+is used by nobody any more. An encoder is called by one thread at a time: who shares it sees to it.
 """
 
 from __future__ import annotations
@@ -41,11 +45,14 @@ class Place:
         url: the whole store URL of the manifest (``exact:``, ``milvus://host/db``).
         directory: the collection's folder; an embedded store keeps its files below it.
         read_only: whether writing is refused.
+        existing: whether a writer refuses a store that is missing, as a reader always does; else
+            it makes it.
     """
 
     url: str
     directory: Path
     read_only: bool = True
+    existing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +159,7 @@ class ModalityReader(Protocol):
 
 
 class VectorStore(Protocol):
-    """The vectors of one channel. Made as ``Class(place, channel)``; creates what is missing."""
+    """The vectors of one channel. Made as ``Class(place, channel)``."""
 
     @property
     def filters(self) -> bool:

@@ -78,7 +78,7 @@ def load_settings() -> Settings:
         variable = f"ECHOLENS_{item.name.upper()}"
         if variable in os.environ:
             values[item.name] = _typed(item.name, os.environ[variable], variable)
-    values["home"] = Path(values["home"]).expanduser()
+    values["home"] = Path(os.path.expanduser(values["home"]))
     return Settings(**values)
 
 

@@ -6,6 +6,7 @@ stderr; a contact sheet. Touches: query pictures, stdin, the sheet's file. Never
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -76,12 +77,15 @@ def command(
             write_sheet(collection, results, sheet)
             call.note(f"contact sheet: {sheet}")
     if results.degraded or call.verbose:
+        # With --quiet too where a part is missing: it is no news but a fault.
+        say = output.note if results.degraded else call.note
         for remark in results.notes:
-            call.note(f"note: {remark}")
+            say(f"note: {remark}")
     if not results:
         call.note("nothing found")
-        return ExitCode.NO
-    return ExitCode.PARTLY if results.degraded else ExitCode.DONE
+    if results.degraded:
+        return ExitCode.PARTLY
+    return ExitCode.DONE if results else ExitCode.NO
 
 
 def _query(
@@ -129,7 +133,7 @@ def _picture(path: str, limit_bytes: int) -> bytes:
         if path == "-":
             data = _read(sys.stdin.buffer, limit_bytes)
         else:
-            with Path(path).expanduser().open("rb") as file:
+            with Path(os.path.expanduser(path)).open("rb") as file:
                 data = _read(file, limit_bytes)
     except OSError as error:
         raise QueryError(

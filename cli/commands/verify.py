@@ -1,7 +1,7 @@
 """``echolens verify``: compare a collection's parts with each other and with their checksums.
 
-Gets: a `VerifyReport`. Gives: one line a problem, and a sum. Touches: stdout. Never: repairs
-unasked.
+Gets: a `VerifyReport`. Gives: one line a problem, and a sum; notes on stderr. Touches: stdout,
+stderr. Never: repairs unasked.
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ def command(call: Call, repair: bool) -> ExitCode:
         f"checked {checked}: {left} problems"
         + (f", {report.repaired} repaired" if report.repaired else "")
     )
+    for remark in report.notes:
+        call.note(f"note: {remark}")
     if left and not repair:
         call.note("`echolens verify --repair` mends what it can")
-    return ExitCode.NO if left else ExitCode.DONE
+    if left:
+        return ExitCode.NO
+    return ExitCode.DONE if report.complete else ExitCode.PARTLY

@@ -39,7 +39,7 @@ class FolderStore:
             StoreUnreachableError: opened for writing, and it can't be written.
         """
         location = place.url.partition(":")[2] or "assets"
-        self._root = place.directory / Path(location).expanduser()
+        self._root = place.directory / os.path.expanduser(location)
         self._incoming = self._root / "incoming"
         self._read_only = place.read_only
         if not place.read_only:

@@ -9,10 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
+from typing import NoReturn
 
+from ..errors import MissingPartError
 from ..manifest import Manifest
 from ..protocols import AssetStore, DocumentStore, Encoder, Limits, VectorStore
 from ..schema import Channel, FloatArray, Modality
+
+
+class AbsentStore:
+    """A store whose package isn't here: whatever is asked of it raises the error that says so."""
+
+    def __init__(self, error: MissingPartError) -> None:
+        self._error = error
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise self._error
+
+    def close(self) -> None:
+        """Nothing was opened."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +42,7 @@ class Backends:
         probes: gives the stored probe vectors, by `probes.probe_key`.
         limits: what one input may cost, a query's picture as well as a file.
         proven: (encoder URL, modality) of each encoder that a query has compared with its probes.
+        encoding: held by the one thread whose query is being encoded; see `protocols`.
     """
 
     directory: Path
@@ -37,6 +54,7 @@ class Backends:
     probes: Callable[[], Mapping[str, FloatArray]]
     limits: Limits = field(default_factory=Limits)
     proven: set[tuple[str, Modality]] = field(default_factory=set, compare=False)
+    encoding: Lock = field(default_factory=Lock, compare=False)
 
     def close(self) -> None:
         """Close every store."""

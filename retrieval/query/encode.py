@@ -100,7 +100,8 @@ def encode(backends: Backends, query: Query, channels: Sequence[Channel]) -> Enc
     for space, channel in sorted(channel_of.items()):
         for modality, parts in by_modality.items():
             try:
-                vectors = _encode_parts(backends, channel, modality, parts)
+                with backends.encoding:
+                    vectors = _encode_parts(backends, channel, modality, parts)
             except MissingPartError as error:
                 missing.append(Missing(f"{space} by {modality}", error))
                 continue
@@ -108,7 +109,11 @@ def encode(backends: Backends, query: Query, channels: Sequence[Channel]) -> Enc
             terms.setdefault((space, modality), []).extend(weighted)
     examples = _examples(backends, query.parts)
     for part, document, channel in examples:
-        vector = _stored(backends, document)
+        try:
+            vector = _stored(backends, document)
+        except MissingPartError as error:
+            missing.append(Missing(f"document {document.id}", error))
+            continue
         terms.setdefault((channel.space, channel.modality), []).append((part.weight, vector))
     if channels and not missing:
         _check_taken(query.parts, examples, terms, channel_of)
@@ -222,6 +227,11 @@ def _examples(backends: Backends, parts: Sequence[Part]) -> list[_Example]:
     for _, id_ in named:
         if id_ not in documents:
             raise _no_document(id_)
+        if documents[id_].channel not in channels:
+            raise QueryError(
+                f"Document `{id_}` has no vector to be asked with: nothing here encodes texts.",
+                advice="Ask with its words.",
+            )
     return [(part, documents[id_], channels[documents[id_].channel]) for part, id_ in named]
 
 

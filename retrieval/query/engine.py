@@ -4,8 +4,8 @@ Gets: a collection's back ends and a query. Gives: `Results`. Touches: read meth
 that the query needs. Never: a branch on back end or modality.
 
 A leg that fails because a part is missing (a store that doesn't answer, an encoder that isn't
-installed) is left out and the result says so; when all fail, the first failure is raised. An
-encoder that gives wrong vectors is never left out: its error is raised.
+installed), at its first call or later, is left out and the result says so; when all fail, the first
+failure is raised. An encoder that gives wrong vectors is never left out: its error is raised.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from retrieval.errors import MissingPartError, QueryError
+from retrieval.errors import QueryError
 from retrieval.schema import Compare, Filter, Modality
 
 from .backends import Backends
 from .encode import Missing, encode
 from .filters import Gate
 from .fusion import Fused, LegGroups, Scored, explain, fuse, in_order, promising, settled, surpassed
-from .legs import Leg, complete, first_depth, listen, open_legs
+from .legs import Leg, LegFailed, complete, first_depth, listen, open_legs
 from .parse import Query
 from .present import Results, present
 from .where import both, parse_where
@@ -81,21 +81,25 @@ def search(
 
 
 def _rank(legs: Sequence[Leg], gate: Gate, k: int) -> tuple[list[Fused], list[Missing]]:
+    """The first k of all legs; one that fails, at whichever call, is left out from the start."""
+    silent: dict[Leg, Missing] = {}
+    while True:
+        try:
+            return _ranked([leg for leg in legs if leg not in silent], gate, k), [*silent.values()]
+        except LegFailed as failure:
+            silent[failure.leg] = Missing(failure.leg.name, failure.error)
+
+
+def _ranked(legs: Sequence[Leg], gate: Gate, k: int) -> list[Fused]:
     """Legs, group and fuse, deeper and deeper until the first k are those of ranking everything."""
     said: dict[Leg, LegGroups] = {}
-    silent: list[Missing] = []
     depths = dict.fromkeys(legs, first_depth(k))
     due = list(legs)
     while True:
-        for leg in due:
-            try:
-                said[leg] = listen(leg, gate, depths[leg])
-            except MissingPartError as error:
-                said.pop(leg, None)
-                silent.append(Missing(leg.name, error))
+        said.update((leg, listen(leg, gate, depths[leg])) for leg in due)
         fused = _fuse_promising(said, gate, k)
         if settled(fused, list(said.values()), k):
-            return _explain(said, gate, fused[:k]), silent
+            return _explain(said, gate, fused[:k])
         due = _unfinished(said)
         depths.update((leg, depths[leg] * GROWTH) for leg in due)
 

@@ -57,7 +57,7 @@ class Gate:
         self._store = documents
         self.group_by = group_by
         self._admitted: Sequence[str] | TooMany | None = None  # None: not asked yet
-        self._modality = modality
+        self.modality = modality
         self._left_out = frozenset(left_out)
         self._seen: dict[str, Document | None] = {}
         self._members: dict[str, list[Document]] = {}
@@ -108,7 +108,7 @@ class Gate:
         self._seen.update(dict.fromkeys(ids))
         passed = self._store.matches(ids, self.where)
         for id_, document in self._store.get(sorted(passed)).items():
-            right_kind = self._modality in (None, CHANNEL_OF_KIND[document.kind])
+            right_kind = self.modality in (None, CHANNEL_OF_KIND[document.kind])
             if right_kind and self._group(document) not in self._left_out:
                 self._seen[id_] = document
 

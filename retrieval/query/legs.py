@@ -8,7 +8,8 @@ A leg is a channel asked by one query modality, or words (BM25).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -84,6 +85,24 @@ class WordsLeg:
         return self.store.search(self.words, depth, where=self.where)
 
 
+class LegFailed(Exception):  # noqa: N818 (caught by the engine alone; not for users)
+    """A part that a leg needs is missing; the engine goes on without the leg."""
+
+    def __init__(self, leg: Leg, error: MissingPartError) -> None:
+        super().__init__(leg.name)
+        self.leg = leg
+        self.error = error
+
+
+@contextmanager
+def _asking(leg: Leg) -> Iterator[None]:
+    """Around every call of a leg."""
+    try:
+        yield
+    except MissingPartError as error:
+        raise LegFailed(leg, error) from error
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A query's legs, notes on how they are fused, and those that had to be left out."""
@@ -121,7 +140,7 @@ def open_legs(
             store = backends.vectors[channel.key]
             weight *= asked.length * scale
             legs.append(VectorLeg(name, weight, background, channel.key, asked.vector, store, gate))
-    words = _words_legs(backends, query, channels, gate, scale)
+    words = _words_legs(backends, query, gate, scale)
     return Opened((*legs, *words), _ranked_notes([*legs, *words]), tuple(missing))
 
 
@@ -148,14 +167,15 @@ def _ranked_notes(legs: Sequence[Leg]) -> tuple[str, ...]:
     return (f"Fused by rank, for want of background scores: {', '.join(names)}.",)
 
 
-def _words_legs(
-    backends: Backends, query: Query, channels: Sequence[Channel], gate: Gate, scale: float
-) -> list[Leg]:
-    """The leg of the words that are asked for, if texts can be answers and there are any."""
+def _words_legs(backends: Backends, query: Query, gate: Gate, scale: float) -> list[Leg]:
+    """The leg of the words that are asked for, if there are any and a text is, or finds, a hit.
+
+    It needs no channel: where no encoder takes texts, they are found by their words alone.
+    """
     wanted = [(p.content, p.weight) for p in query.parts if p.weight > 0]
     texts = [(text, weight) for text, weight in wanted if isinstance(text, str)]
     weight = query.weights.words * sum(weight for _, weight in texts) * scale
-    if not weight or not any(channel.modality == "text" for channel in channels):
+    if not weight or gate.modality not in (None, "text"):
         return []
     words = " ".join(text for text, _ in texts)
     return [WordsLeg(words, weight, gate.where, backends.documents)]
@@ -167,20 +187,22 @@ def first_depth(k: int) -> int:
 
 
 def listen(leg: Leg, gate: Gate, depth: int) -> LegGroups:
-    """Search one leg to a depth and group what may be seen of it."""
-    ranking = leg.search(depth)
+    """Search one leg to a depth and group what may be seen of it. Raises `LegFailed`."""
+    with _asking(leg):
+        ranking = leg.search(depth)
     groups = collapse(ranking, gate.groups(ranking.ids))
     floor = float(ranking.scores[-1]) if len(ranking) >= depth else None
     return LegGroups(leg.name, leg.weight, leg.background, groups, floor=floor)
 
 
 def complete(leg: Leg, said: LegGroups, gate: Gate, keys: Sequence[str]) -> LegGroups:
-    """Add the leg's scores of those groups that it has not come to yet."""
+    """Add the leg's scores of those groups that it has not come to yet. Raises `LegFailed`."""
     further = [key for key in keys if key not in said.groups]
     if not isinstance(leg, VectorLeg) or leg.background is None or said.floor is None:
         return said  # by rank, or at its end: what isn't in it gets nothing from it
     ids = sorted(doc.id for doc in gate.members(further) if doc.channel == leg.channel)
     if not ids:
         return said
-    ranking = leg.score(ids)
+    with _asking(leg):
+        ranking = leg.score(ids)
     return replace(said, beyond=collapse(ranking, gate.groups(ranking.ids)))

@@ -3,15 +3,12 @@
 Gets: raw ids (16 bytes) and row numbers. Gives: the same. Touches: ``catalogue.sqlite``.
 Never: the rows themselves.
 
-Read-only opening: ``mode=ro``; where the folder can't be written and there is no write-ahead
-log, SQLite could not make the shared memory it wants, so the file is opened ``immutable``. Such a
-connection would not notice a writer (another user's), hence it is reopened once the file has
-changed or a log has appeared. A catalogue that isn't there yet reads as an empty one.
+Where `sqlite_files` opens it as immutable, the connection would not notice a writer (another
+user's), hence it is opened anew once the file has changed or a log has appeared.
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import CorruptError, LockedError, NewerFormatError, StoreUnreachableError
+from .. import sqlite_files
+from ..errors import CorruptError, EcholensError, LockedError, StoreUnreachableError
 
 FORMAT = 1
 ID_BYTES = 16
@@ -53,19 +51,17 @@ class State:
     dead: int
 
 
-EMPTY = State(generation=0, rows=0, dead=0)
-
-
 class Catalogue:
     """Transactions over the catalogue; every other method is called inside one.
 
     Safe to share between threads: a transaction holds the catalogue's lock.
     """
 
-    def __init__(self, path: Path, *, dim: int, read_only: bool) -> None:
-        """Open (for writing: make) the catalogue of vectors of `dim` components.
+    def __init__(self, path: Path, *, dim: int, read_only: bool, make: bool) -> None:
+        """Open the catalogue of vectors of `dim` components; for writing, make it if `make`.
 
-        Raises: `CorruptError`, `NewerFormatError`, `StoreUnreachableError`, `LockedError`.
+        Raises: `CorruptError` (also: it is missing), `NewerFormatError`, `StoreUnreachableError`,
+        `LockedError`.
         """
         self._path = path
         self._dim = dim
@@ -74,8 +70,10 @@ class Catalogue:
         self._connection: sqlite3.Connection | None = None
         self._seen: tuple[int, ...] | None = None  # the file's stat, when opened immutable
         with self._lock, translated(path):
-            if not read_only:
-                self._connection = self._opened_for_writing()
+            if read_only:
+                self._open_for_reading()
+            else:
+                self._connection = self._opened_for_writing(make)
 
     def close(self) -> None:
         """Close the connection; the catalogue can't be used afterwards."""
@@ -88,9 +86,7 @@ class Catalogue:
     def reading(self) -> Iterator[State]:
         """A read transaction: everything read inside belongs to the state given."""
         with self._lock, translated(self._path):
-            if not self._connect():
-                yield EMPTY
-                return
+            self._refresh()
             self._db.execute("BEGIN")
             try:
                 yield self._state()
@@ -117,8 +113,6 @@ class Catalogue:
     def find(self, ids: Sequence[bytes]) -> dict[bytes, int]:
         """The rows of those ids that are live."""
         found: dict[bytes, int] = {}
-        if self._connection is None:
-            return found
         for chunk in _chunks(ids):
             marks = ",".join("?" * len(chunk))
             query = f"SELECT id, row FROM live WHERE id IN ({marks})"  # noqa: S608 (question marks)
@@ -127,21 +121,15 @@ class Catalogue:
 
     def after(self, last: bytes, limit: int) -> list[bytes]:
         """The next live ids in their order; ``b""`` is before the first."""
-        if self._connection is None:
-            return []
         query = "SELECT id FROM live WHERE id > ? ORDER BY id LIMIT ?"
         return [raw for (raw,) in self._db.execute(query, (last, limit))]
 
     def live(self) -> list[tuple[bytes, int, int]]:
         """(id, row, checksum) of every live row, in the order of the rows."""
-        if self._connection is None:
-            return []
         return self._db.execute("SELECT id, row, checksum FROM live ORDER BY row").fetchall()
 
     def buried(self, *, after: int) -> list[int]:
         """The rows of the tombstones with a number above `after`, in their order."""
-        if self._connection is None:
-            return []
         query = "SELECT row FROM dead WHERE number > ? ORDER BY number"
         return [row for (row,) in self._db.execute(query, (after,))]
 
@@ -152,8 +140,6 @@ class Catalogue:
 
     def damage(self) -> str | None:
         """What SQLite's own check finds first, or None."""
-        if self._connection is None:
-            return None
         (message,) = self._db.execute("PRAGMA integrity_check(1)").fetchone()
         return None if message == "ok" else str(message)
 
@@ -209,16 +195,17 @@ class Catalogue:
             raise damaged(self._path, "says nothing about its rows")
         return State(*row)
 
-    def _opened_for_writing(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        connection = self._open("mode=rwc")
+    def _opened_for_writing(self, make: bool) -> sqlite3.Connection:
+        if make:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite_files.open_for_writing(self._path, make=make, wait_s=_BUSY_S)
         try:
-            self._check_version(connection)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA secure_delete = ON")
+            self._version(connection)
+            sqlite_files.prepare_for_writing(connection, self._path)
             connection.execute("BEGIN IMMEDIATE")
-            if self._check_version(connection) == 0:
+            if self._version(connection) == 0:
+                if not make:
+                    raise sqlite_files.missing(self._path)
                 for statement in _SCHEMA.split(";\n"):
                     connection.execute(statement)
                 connection.execute("INSERT INTO state VALUES (?, 1, 0, 0, 0)", (self._dim,))
@@ -229,70 +216,43 @@ class Catalogue:
             raise
         return connection
 
-    def _connect(self) -> bool:
-        """Whether there is a catalogue to read; opens it, or opens it anew, if need be."""
-        if self._seen is not None and self._seen != self._stat():
-            self.close()
-            self._seen = None
-        if self._connection is None and self._read_only and self._path.exists():
-            immutable = not self._log_in_use() and not os.access(self._path.parent, os.W_OK)
-            self._seen = self._stat() if immutable else None
-            self._connection = self._readable("mode=ro&immutable=1" if immutable else "mode=ro")
-        return self._connection is not None or not self._read_only
-
-    def _readable(self, parameters: str) -> sqlite3.Connection | None:
-        """A connection for reading; None while a writer is still making the catalogue."""
-        connection = self._open(parameters)
+    def _open_for_reading(self) -> None:
+        seen = self._stat() if sqlite_files.is_frozen(self._path) else None
+        connection = sqlite_files.open_for_reading(self._path, wait_s=_BUSY_S)
         try:
-            if self._check_version(connection) == 0:
-                connection.close()
-                return None
+            if self._version(connection) == 0:
+                raise sqlite_files.missing(self._path)
             self._check_dim(connection)
         except BaseException:
             connection.close()
             raise
-        return connection
+        self._connection, self._seen = connection, seen
 
-    def _open(self, parameters: str) -> sqlite3.Connection:
-        return sqlite3.connect(
-            f"{self._path.absolute().as_uri()}?{parameters}",
-            uri=True,
-            timeout=_BUSY_S,
-            isolation_level=None,
-            check_same_thread=False,
-        )
+    def _refresh(self) -> None:
+        """Open the file anew, if it was opened as one that can't change and has changed."""
+        if self._seen is not None and self._seen != self._stat():
+            before = self._db
+            self._open_for_reading()
+            before.close()
 
-    def _check_version(self, connection: sqlite3.Connection) -> int:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > FORMAT:
-            raise NewerFormatError(
-                f"`{self._path}` has format {version}; this version reads up to {FORMAT}.",
-                advice="Install a newer Echolens.",
-            )
-        return int(version)
+    def _version(self, connection: sqlite3.Connection) -> int:
+        return sqlite_files.version_of(connection, self._path, FORMAT)
 
     def _check_dim(self, connection: sqlite3.Connection) -> None:
         row = connection.execute("SELECT dim FROM state").fetchone()
         if row != (self._dim,):
             raise damaged(self._path, f"isn't for vectors of {self._dim} components")
 
-    def _log_in_use(self) -> bool:
-        log = self._path.with_name(self._path.name + "-wal")
-        return log.exists() and log.stat().st_size > 0
+    def _stat(self) -> tuple[int, ...] | None:
+        try:
+            stat = self._path.stat()
+        except FileNotFoundError:
+            return None
+        log = sqlite_files.has_log(self._path)
+        return (stat.st_ino, stat.st_size, stat.st_mtime_ns, log)
 
-    def _stat(self) -> tuple[int, ...]:
-        stat = self._path.stat()
-        return (stat.st_ino, stat.st_size, stat.st_mtime_ns, self._log_in_use())
 
-
-_ERRORS = {
-    sqlite3.SQLITE_BUSY: LockedError,
-    sqlite3.SQLITE_LOCKED: LockedError,
-    sqlite3.SQLITE_ERROR: CorruptError,  # a table that isn't there
-    sqlite3.SQLITE_CORRUPT: CorruptError,
-    sqlite3.SQLITE_NOTADB: CorruptError,
-}
-_ADVICE = {
+_ADVICE: dict[type[EcholensError], str] = {
     LockedError: "Wait until the other process has ended, then run it again.",
     CorruptError: "Run `echolens verify --repair`.",
     StoreUnreachableError: "Look at the disk's free space and the folder's permissions.",
@@ -305,8 +265,9 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-        kind = _ERRORS.get(code, StoreUnreachableError)
+        kind = sqlite_files.kind_of(error)
+        if kind is None:
+            raise  # a mistake in the calling code, not in the file
         raise kind(f"`{path}`: {error}.", advice=_ADVICE[kind]) from error
     except OSError as error:
         raise StoreUnreachableError(

@@ -50,15 +50,17 @@ class Segments:
     read-only) and `LockedError`.
     """
 
-    def __init__(self, folder: Path, dim: int, *, read_only: bool) -> None:
-        """Open a folder of vectors of `dim` components; for writing, make what is missing.
+    def __init__(self, folder: Path, dim: int, *, read_only: bool, make: bool = True) -> None:
+        """Open a folder of vectors of `dim` components; for writing, make it if `make`.
 
         Raises:
             NewerFormatError: a newer version wrote it.
+            CorruptError: it is missing, and not to be made.
         """
         self.folder = folder
         self._dim = dim
-        self._catalogue = Catalogue(folder / "catalogue.sqlite", dim=dim, read_only=read_only)
+        path = folder / "catalogue.sqlite"
+        self._catalogue = Catalogue(path, dim=dim, read_only=read_only, make=make)
         self._last: Snapshot | None = None
         self.is_open = True
         if not read_only:

@@ -31,11 +31,13 @@ class SegmentStore:
     filters = False
 
     def __init__(self, place: Place, channel: Channel) -> None:
-        """Open the channel's vectors; for writing, make what is missing."""
+        """Open the channel's vectors; for writing, make them if they may be new."""
         folder = place.directory / "vectors" / channel.space / channel.modality
         self.dim = channel.dim
         self.read_only = place.read_only
-        self.segments = Segments(folder, channel.dim, read_only=place.read_only)
+        self.segments = Segments(
+            folder, channel.dim, read_only=place.read_only, make=not place.existing
+        )
 
     def upsert(
         self,

@@ -68,7 +68,7 @@ class FaissStore(SegmentStore):
     smallest: ClassVar[int] = 8_192  # rows without an index that are looked at one by one
 
     def __init__(self, place: Place, channel: Channel) -> None:
-        """Open the channel's vectors; for writing, make what is missing."""
+        """Open the channel's vectors; for writing, make them if they may be new."""
         super().__init__(place, channel)
         self._lock = threading.Lock()
         self._index: _Index | None = None

@@ -126,6 +126,35 @@ def test_nothing_found_is_told_by_the_exit_code(indexed: Path, echolens: Echolen
     assert done.err == "nothing found\n"
 
 
+@pytest.mark.parametrize("quiet", [[], ["-q"]])
+def test_a_degraded_answer_says_so_with_hits_and_without(
+    quiet: list[str], indexed: Path, echolens: Echolens
+) -> None:
+    """The encoder's package is gone: words alone answer."""
+    without = {"PYTHONPATH": str(Path(__file__).parents[2])}
+
+    found = echolens("search", *quiet, "harbour", "--format", "jsonl", **without)
+    nothing = echolens("search", *quiet, "zeppelin", "--format", "jsonl", **without)
+
+    assert found.code == nothing.code == ExitCode.PARTLY
+    assert [hit["text"] for hit in found.records] == ["The harbour at dusk"]
+    assert nothing.out == b""
+    for done in (found, nothing):
+        assert "note: " in done.err
+        assert "`hash" in done.err
+    assert ("nothing found" in nothing.err) == (not quiet)
+
+
+def test_a_name_with_a_tilde_is_no_fault(indexed: Path, tmp_path: Path, echolens: Echolens) -> None:
+    sheet = echolens("search", "red", "--sheet", "~sheet.png")
+    assert sheet.code == ExitCode.DONE, sheet.err
+    assert (tmp_path / "~sheet.png").exists()
+    asked = echolens("search", "--image", "~nobody/x.png")
+    assert (asked.code, "~nobody" in asked.err) == (ExitCode.USAGE, True), asked.err
+    other = echolens("search", "red", "-c", "~nobody/x")
+    assert other.code == ExitCode.MISSING, other.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -17,11 +17,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from retrieval.errors import StoreUnreachableError
+from retrieval.errors import CorruptError, StoreUnreachableError
 from retrieval.protocols import VectorStore
 from retrieval.registry import schemes
 from retrieval.schema import FloatArray
 
+from .threads import together
 from .vector_store_model import DIM, TEST_URLS, agrees, ids_of, open_store, same, vectors_of
 
 # `faiss-indexed` is `faiss:` with an index over even a handful of rows.
@@ -49,8 +50,10 @@ def opened(scheme: str, tmp_path: Path) -> Iterator[Opener]:
     """Opens the store of the test's folder, any number of times; closes what is left open."""
     stores: list[VectorStore] = []
 
-    def open_it(*, read_only: bool = False, folder: Path = tmp_path) -> VectorStore:
-        stores.append(open_store(scheme, folder, read_only=read_only))
+    def open_it(
+        *, read_only: bool = False, existing: bool = False, folder: Path = tmp_path
+    ) -> VectorStore:
+        stores.append(open_store(scheme, folder, read_only=read_only, existing=existing))
         return stores[-1]
 
     yield open_it
@@ -254,12 +257,18 @@ def test_read_only_refuses_to_write_and_reads(opened: Opener) -> None:
     assert store.count() == 2
 
 
-def test_a_read_only_store_that_is_not_there_makes_nothing(opened: Opener, tmp_path: Path) -> None:
-    store = opened(read_only=True)
-    assert store.count() == 0
-    assert list(tmp_path.iterdir()) == []
-    opened().upsert(ids_of(1), vectors_of(1))
-    assert store.count() == 1
+@pytest.mark.parametrize("options", [{"read_only": True}, {"existing": True}])
+def test_a_store_that_is_not_there_is_never_taken_for_an_empty_one(
+    opened: Opener, tmp_path: Path, options: dict[str, bool]
+) -> None:
+    for _ in range(2):
+        with pytest.raises(CorruptError, match="missing") as caught:
+            opened(**options)
+        assert str(tmp_path) in str(caught.value)
+        assert "backup" in caught.value.advice
+        assert list(tmp_path.iterdir()) == []
+    opened().close()
+    assert opened(**options).count() == 0
 
 
 # ---- erased is gone; compaction
@@ -301,6 +310,31 @@ def test_compaction_keeps_the_answers(opened: Opener, tmp_path: Path) -> None:
     store.delete(ids)
     store.compact()
     assert reader.count() == 0
+
+
+# ---- several threads
+
+
+def test_threads_that_ask_at_once_get_what_one_gets(opened: Opener) -> None:
+    ids, vectors = ids_of(*range(200)), vectors_of(200)
+    writer = opened()
+    writer.upsert(ids, vectors)
+    store, queries = opened(read_only=True), vectors_of(4, seed=9)
+    found = [store.search(query[None], 20)[0] for query in queries]
+
+    def ask(number: int) -> None:
+        if number == 0:  # a writer beside them, who changes nothing that they are told
+            for n in range(5):
+                writer.upsert(ids_of(("new", n)), -queries[:1])
+                writer.delete(ids_of(("new", n)))
+            return
+        for n in range(20):
+            assert same(store.search(queries[[n % 4]], 20)[0], found[n % 4])
+            assert len(store.get(ids)) == 200
+
+    together(ask)
+    assert writer.count() == 200
+    assert list(store.check()) == []
 
 
 # ---- any sequence of operations

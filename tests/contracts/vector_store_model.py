@@ -18,9 +18,11 @@ CHANNEL = Channel("toy", "image", DIM, "toy:", "fingerprint")
 TEST_URLS = {"exact": "exact:", "faiss": "faiss:"}
 
 
-def open_store(scheme: str, folder: Path, *, read_only: bool = False) -> VectorStore:
+def open_store(
+    scheme: str, folder: Path, *, read_only: bool = False, existing: bool = False
+) -> VectorStore:
     """The store of a scheme in a folder."""
-    return open_vector_store(Place(TEST_URLS[scheme], folder, read_only), CHANNEL)
+    return open_vector_store(Place(TEST_URLS[scheme], folder, read_only, existing), CHANNEL)
 
 
 def ids_of(*names: object) -> list[str]:

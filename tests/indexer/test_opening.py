@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -22,6 +23,7 @@ from retrieval.errors import (
     EncoderMismatchError,
     LockedError,
     NewerFormatError,
+    NotInstalledError,
     StoreUnreachableError,
     UsageError,
 )
@@ -160,6 +162,54 @@ def test_no_writer_has_made_the_ledger_yet(content: bytes | None, photos: Collec
     assert status(photos).files == {}
 
 
+# -- without what the manifest names ---------------------------------------------------------------
+
+
+def test_a_package_that_the_manifest_names_and_that_is_gone_is_missing(
+    photos: Collection, more: str
+) -> None:
+    """It isn't used wrongly (exit code 4, not 2), and words answer without the vectors."""
+    manifest = json.loads((photos.directory / "manifest.json").read_text())
+    channels = [{**channel, "encoder": "nosuch:"} for channel in manifest["channels"]]
+    for changes, still in (
+        ({"vectors": "nosuch:"}, True),
+        ({"channels": channels}, True),
+        ({"documents": "nosuch:"}, False),
+        ({"assets": "nosuch:"}, False),
+    ):
+        _edit_manifest(photos, **{**manifest, **changes})
+        with pytest.raises(NotInstalledError, match=r"nosuch.*names it"):
+            index([more], photos)
+        if still:
+            results = photos.search("0")
+            assert results.degraded
+            assert any("nosuch" in note for note in results.notes)
+        else:
+            with pytest.raises(NotInstalledError, match="nosuch"):
+                photos.search("0")
+        photos.close()
+
+
+def test_taking_out_needs_no_encoder(
+    photos: Collection, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = json.loads((photos.directory / "manifest.json").read_text())
+    _edit_manifest(photos, channels=[{**c, "encoder": "nosuch:"} for c in manifest["channels"]])
+    assert remove([str(whole.parent / "0.png")], photos) == 1
+    assert status(photos).assets == {"image": 1}
+    assert set(status(photos).vectors.values()) == {1, 0}
+
+
+def test_figures_while_a_writer_takes_files_away(
+    photos: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size, walk = status(photos).bytes, os.walk
+    monkeypatch.setattr(
+        os, "walk", lambda top: ((root, [], [*names, "a-wal"]) for root, _, names in walk(top))
+    )
+    assert status(photos).bytes == size
+
+
 # -- making ---------------------------------------------------------------------------------------
 
 
@@ -173,12 +223,46 @@ def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_creation_left_is_no_hindrance(tmp_path: Path) -> None:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for name in (".lock", "probes.npz", "probes.npz.partial", "manifest.json.partial"):
-        (folder / name).write_bytes(b"half")
-    create("photos", settings=collections.settings(tmp_path))
-    open_collection("photos", settings=collections.settings(tmp_path)).close()
+    settings = collections.settings(tmp_path)
+    made = create("whole", settings=settings).directory
+    (made / "manifest.json").rename(made / "manifest.json.partial")
+    (made / "probes.npz").write_bytes(b"half")
+    (made / CATALOGUE).write_bytes(b"")
+    for folder in (made, tmp_path / "begun"):
+        folder.mkdir(exist_ok=True)
+        (folder / ".lock").touch()
+        create(folder, settings=settings)
+        open_collection(folder, settings=settings).backends.close()
+
+
+def test_a_manifest_that_is_lost_is_not_made_anew_over_what_was_indexed(
+    photos: Collection,
+) -> None:
+    (photos.directory / "manifest.json").unlink()
+    with pytest.raises(CorruptError, match=r"its manifest\.json is missing") as raised:
+        create(photos.directory, settings=photos.settings)
+    assert "backup" in raised.value.advice
+    assert not (photos.directory / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("name", ["documents.sqlite", CATALOGUE, "vectors"])
+def test_a_store_that_is_missing_is_not_taken_for_an_empty_one(
+    name: str, photos: Collection, more: str
+) -> None:
+    lost = photos.directory / name
+    shutil.rmtree(lost) if lost.is_dir() else lost.unlink()
+    for attempt in (
+        lambda: photos.search("red"),
+        lambda: status(photos),
+        lambda: index([more], photos),
+        lambda: remove([more], photos),
+        lambda: verify(photos, repair=True),
+    ):
+        with pytest.raises(CorruptError, match="missing") as raised:
+            attempt()
+        assert str(lost) in str(raised.value)
+        assert "backup" in raised.value.advice
+    assert not lost.exists()
 
 
 @pytest.mark.parametrize(

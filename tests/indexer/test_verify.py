@@ -13,7 +13,9 @@ import pytest
 
 from indexer import IndexOptions, create, index, verify
 from indexer.opening import writing
+from retrieval import registry
 from retrieval.collection import Collection
+from retrieval.errors import WeightsMissingError
 from retrieval.query.backends import Backends
 from retrieval.schema import Sighting
 from tests import collections, corpus
@@ -192,6 +194,58 @@ def test_a_sound_collection(photos: Collection) -> None:
     assert report.checked == {
         "documents": 7, "vectors": 7, "files": 4, "assets": 4, "encoded again": 7
     }  # fmt: skip
+
+
+def test_looking_writes_nothing_and_tells_what_was_begun(photos: Collection) -> None:
+    """A deletion and a change of sightings that a killed run has begun."""
+    with writing(photos) as session:
+        documents = session.backends.documents
+        gone, kept = [d for d in documents.scan() if d.kind == "image"][:2]
+        session.ledger.intend_deletion([gone])
+        session.ledger.intend_recheck([kept.asset])
+        documents.delete([gone.id])
+        documents.forget([s.uri for s in documents.sightings([kept.asset])[kept.asset]])
+    before = _bytes_of(photos)
+
+    report = verify(photos)
+
+    assert [note.partition(" ")[0] for note in report.notes] == ["1", "1"]
+    assert all("the next run of `index` finishes that" in note for note in report.notes)
+    assert _bytes_of(photos) == before
+    assert verify(photos, repair=True).notes == ()
+    assert _bytes_of(photos) != before
+
+
+def _bytes_of(photos: Collection) -> dict[Path, bytes]:
+    """All files but a reader's view of an empty log."""
+    files = (path for path in photos.directory.rglob("*") if path.is_file())
+    return {
+        path: path.read_bytes()
+        for path in files
+        if not (
+            path.name.endswith("-shm") or (path.name.endswith("-wal") and not path.stat().st_size)
+        )
+    }
+
+
+def test_without_the_encoder_all_but_the_sample_is_compared(
+    photos: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> None:
+        raise WeightsMissingError("The weights aren't here.", advice="Fetch them.")
+
+    _lose_a_copy(photos)
+    sound, gone_copy = verify(photos), "its copy is gone"
+    monkeypatch.setattr(registry, "open_encoder", gone)
+    for repair in (False, True):
+        report = verify(photos, repair=repair)
+        assert report.problems == sound.problems
+        assert gone_copy in report.problems[0]
+        assert not report.complete
+        assert report.notes == (
+            "No sample was encoded again: The weights aren't here. Fetch them.",
+        )
+        assert "encoded again" not in report.checked
 
 
 def test_what_cannot_be_mended_is_not_called_mended(photos: Collection) -> None:

@@ -442,6 +442,63 @@ def test_promise_8_a_store_that_is_down_is_labelled(some: Open) -> None:
     assert {leg.name for hit in results for leg in hit.legs} == {f"{SPACE}/text by text", "words"}
 
 
+class FailsLater:
+    """A vector store that answers until its n-th call."""
+
+    filters = False
+
+    def __init__(self, store: Any, calls: int) -> None:
+        self._store, self._left = store, calls
+
+    def _answer(self, call: Any, *arguments: Any, **options: Any) -> Any:
+        if self._left == 0:
+            raise StoreUnreachableError("The vectors at x went away.", advice="Start it.")
+        self._left -= 1
+        return call(*arguments, **options)
+
+    def search(self, *arguments: Any, **options: Any) -> Any:
+        return self._answer(self._store.search, *arguments, **options)
+
+    def get(self, *arguments: Any) -> Any:
+        return self._answer(self._store.get, *arguments)
+
+
+def test_promise_8_a_store_that_fails_at_whichever_call_is_labelled(
+    some: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is that of a store that was down from the start, or whole; never in between."""
+    monkeypatch.setattr(engine, "first_depth", lambda _k: 3)
+    query, key = parse_query("thing 7"), f"{SPACE}/image"
+
+    def found(store: Any) -> Any:
+        vectors: dict[str, Any] = {**some.backends.vectors, key: store}
+        return search(replace(some.backends, vectors=vectors), query, k=4)
+
+    store = some.backends.vectors[key]
+    whole, without = found(store), found(Down())
+    for calls in range(100):
+        results = found(FailsLater(store, calls))
+        if not results.degraded:
+            break
+        assert answers(results) == answers(without)
+        assert [note for note in results.notes if "went away" in note and key in note]
+        assert len(results.notes) == 1
+    assert calls > 3
+    assert answers(results) == answers(whole)
+
+
+def test_promise_8_a_document_whose_store_is_down_is_labelled(some: Open) -> None:
+    stores = some.backends.vectors.items()
+    vectors: dict[str, Any] = {key: FailsLater(store, 0) for key, store in stores}
+    backends, like = replace(some.backends, vectors=vectors), DocumentRef(some.of(4).id)
+    results = search(backends, parse_query("red thing", add=[like]))
+    assert len(results) == 10
+    assert results.degraded
+    assert any(f"document {like.id} is left out" in note for note in results.notes)
+    with pytest.raises(StoreUnreachableError):
+        search(backends, parse_query(add=[like]))
+
+
 def test_promise_8_every_store_down_is_an_error(some: Open) -> None:
     vectors: dict[str, Any] = dict.fromkeys(some.backends.vectors, Down())
     with pytest.raises(StoreUnreachableError):
@@ -538,6 +595,30 @@ def test_what_cannot_be_asked_is_a_query_error(some: Open, query: Query, message
     with pytest.raises(QueryError, match=message) as caught:
         search(some.backends, query)
     assert caught.value.advice
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [({}, "image"), ({"modality": "image"}, "image"), ({"modality": "text"}, "text")],
+)
+def test_texts_without_a_channel_are_found_by_their_words(
+    options: dict[str, Any], kind: str
+) -> None:
+    with collection([Item("red"), Item("blue")]) as opened:
+        caption = Document.of(opened.asset(1), "passage", "", text="a quixotic zeppelin")
+        opened.backends.documents.upsert([caption])
+        only = tuple(c for c in opened.backends.manifest.channels if c.modality == "image")
+        manifest = replace(opened.backends.manifest, channels=only)
+        backends = replace(opened.backends, manifest=manifest)
+        query = parse_query("zeppelin")
+        hit = search(backends, query, **options)[0]
+        assert (hit.asset, hit.modality) == (opened.asset(1), kind)
+        assert hit.legs[0].name == "words"
+        silent = search(backends, query, modality="image", group_by="document")
+        assert {leg.name for hit in silent for leg in hit.legs} == {f"{SPACE}/image by text"}
+        with pytest.raises(QueryError, match="no vector") as caught:
+            search(backends, parse_query(add=[DocumentRef(caption.id)]))
+        assert "words" in caught.value.advice
 
 
 @pytest.mark.parametrize("k", [0, -1])

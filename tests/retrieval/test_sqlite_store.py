@@ -141,13 +141,16 @@ def test_a_reader_in_between_does_not_keep_what_was_deleted(file: Path) -> None:
         assert b"dog on the beach" not in file.read_bytes() + log.read_bytes()
 
 
-def test_a_file_of_no_bytes_is_a_store_not_yet_made(tmp_path: Path) -> None:
+def test_a_file_of_no_bytes_is_a_store_that_was_lost_or_not_yet_made(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).touch()
-    with store_in(tmp_path, read_only=True) as reader:
-        assert reader.count() == 0
-        with store_in(tmp_path) as store:
-            store.upsert([DOG], [SEEN])
-        assert reader.count() == 1
+    for place in (
+        Place("sqlite:", tmp_path),
+        Place("sqlite:", tmp_path, read_only=False, existing=True),
+    ):
+        with pytest.raises(CorruptError, match="nothing is in it"):
+            SqliteStore(place)
+    with store_in(tmp_path) as store:
+        store.upsert([DOG], [SEEN])
 
 
 @contextmanager

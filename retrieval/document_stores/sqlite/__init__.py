@@ -13,7 +13,7 @@ words away merges the whole index before it commits; zeroing freed bytes and emp
 the rest. That costs time in proportion to the index (0.15 s at 100,000 captions) for each call
 of `delete`, not for each document: callers delete in large batches.
 
-A store may be handed from thread to thread, but is used by one at a time.
+Threads take turns: one connection, and a lock around all that is done with it.
 """
 # ruff: noqa: S608 (SQL is put together from constants; what a user gives is a parameter)
 
@@ -23,6 +23,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -67,19 +68,21 @@ class SqliteStore:
     """A `DocumentStore` in one file; see the protocol for what each method promises."""
 
     def __init__(self, place: Place) -> None:
-        """Open the store of a place; made if it isn't there, unless read-only: then it is empty.
+        """Open the store of a place; for writing, make it if it isn't there and may be new.
 
         Raises:
             NewerFormatError: a newer version wrote it.
-            CorruptError: it is damaged, or no store of ours.
+            CorruptError: it is missing, damaged, or no store of ours.
             StoreUnreachableError: no permission, no space, or a file system that can't lock.
         """
         self._path = place.directory / FILE_NAME
         self._read_only = place.read_only
-        opened = sqlite_file.open_for_reading if place.read_only else sqlite_file.open_for_writing
-        found = opened(self._path)
-        self._awaited = found is None  # by a reader who came before the first writer
-        self._connection = found or sqlite_file.empty()
+        self._lock = RLock()
+        if place.read_only:
+            self._connection = sqlite_file.open_for_reading(self._path)
+        else:
+            make = not place.existing
+            self._connection = sqlite_file.open_for_writing(self._path, make=make)
 
     def upsert(self, documents: Sequence[Document], sightings: Sequence[Sighting] = ()) -> None:
         """Write documents and sightings in one commit.
@@ -189,11 +192,13 @@ class SqliteStore:
 
     def check(self) -> Iterator[Problem]:
         """Damage in the file, and words that don't fit the documents."""
+        problems: list[Problem] = []
         try:
-            with sqlite_file.errors_of(self._path):
-                yield from self._problems()
+            with self._using() as connection:
+                problems.extend(_problems(connection))
         except CorruptError as error:  # so damaged that the rest can't be read
-            yield Problem(FILE_NAME, str(error))
+            problems.append(Problem(FILE_NAME, str(error)))
+        yield from problems
 
     def repair(self) -> None:
         """Build the words and every index anew."""
@@ -206,31 +211,22 @@ class SqliteStore:
 
     def close(self) -> None:
         """Close the file; the store can't be used afterwards. A second time does nothing."""
-        self._connection.close()
+        with self._lock:
+            self._connection.close()
 
     def _read(self, sql: str, *parameters: Any) -> list[Any]:
         """The rows of one statement, hence of one committed state."""
-        with sqlite_file.errors_of(self._path):
-            return self._current().execute(sql, parameters).fetchall()
+        with self._using() as connection:
+            return connection.execute(sql, parameters).fetchall()
 
     def _sightings(self, condition: str, parameter: str) -> list[Sighting]:
         return list(sightings_of(self._read(f"{SIGHTINGS} WHERE {condition}", parameter)))
 
-    def _problems(self) -> Iterator[Problem]:
-        connection = self._current()
-        for message in sqlite_file.damage(connection):
-            yield Problem(FILE_NAME, message)
-        for id_, text, terms in connection.execute(_DOCUMENTS_WITH_WORDS):
-            if id_ is None:
-                yield Problem(FILE_NAME, "words are kept that belong to no document")
-            elif terms != (None if text is None else terms_of(text)):
-                yield Problem(id_.hex(), "the words kept for it are not those of its text")
-
-    def _current(self) -> sqlite3.Connection:
-        if self._awaited and (made := sqlite_file.open_for_reading(self._path)):
-            self._connection.close()
-            self._connection, self._awaited = made, False
-        return self._connection
+    @contextmanager
+    def _using(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for one thread at a time."""
+        with self._lock, sqlite_file.errors_of(self._path):
+            yield self._connection
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -239,12 +235,22 @@ class SqliteStore:
                 f"{self._path} is open for reading only.",
                 advice="Open the collection for writing.",
             )
-        with sqlite_file.errors_of(self._path), sqlite_file.commit(self._connection):
-            yield self._connection
+        with self._using() as connection, sqlite_file.commit(connection):
+            yield connection
 
     def _erase_log(self) -> None:
-        with sqlite_file.errors_of(self._path):
-            sqlite_file.erase_log(self._connection)
+        with self._using() as connection:
+            sqlite_file.erase_log(connection)
+
+
+def _problems(connection: sqlite3.Connection) -> Iterator[Problem]:
+    for message in sqlite_file.damage(connection):
+        yield Problem(FILE_NAME, message)
+    for id_, text, terms in connection.execute(_DOCUMENTS_WITH_WORDS):
+        if id_ is None:
+            yield Problem(FILE_NAME, "words are kept that belong to no document")
+        elif terms != (None if text is None else terms_of(text)):
+            yield Problem(id_.hex(), "the words kept for it are not those of its text")
 
 
 def _passing(condition: Condition, channel: str | None) -> Condition:

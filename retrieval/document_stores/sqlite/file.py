@@ -2,24 +2,19 @@
 
 Gets: a path. Gives: connections. Touches: that file, its ``-wal`` and its ``-shm``. Never: rows.
 
-A writer works in WAL mode with ``synchronous=FULL``, so a commit that returned survives a power
-cut, and with ``secure_delete``, so deleted bytes are overwritten with zeros. A reader opens with
-``mode=ro``; in a folder that can't be written, where SQLite could not make the index of its log,
-it opens the file as immutable, provided that no log holds commits that would be missed.
-
 Assets and documents are keyed by BLOBs, half the size of their hex. ``blob`` turns an id into one
 in SQL (``unhex`` came only with SQLite 3.41).
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ...errors import CorruptError, LockedError, NewerFormatError, StoreUnreachableError
+from ... import sqlite_files
+from ...errors import CorruptError, LockedError, StoreUnreachableError
 
 FORMAT = 1
 WAIT_S = 10.0  # for another connection's commit
@@ -70,27 +65,19 @@ CREATE INDEX field_values_by_value ON field_values (field, value);
 PRAGMA user_version = {FORMAT};
 """
 
-_UNREACHABLE = {
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_READONLY,
-}
-_LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
-
-def open_for_writing(path: Path) -> sqlite3.Connection:
-    """Open the file, made if it isn't there."""
+def open_for_writing(path: Path, *, make: bool) -> sqlite3.Connection:
+    """Open the file; made if it isn't there and `make` says so, else that is damage."""
     with errors_of(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreUnreachableError(f"{path.parent} can't be made: {error}.") from error
-        connection = _connect(path, "mode=rwc")
+        connection = sqlite_files.open_for_writing(path, make=make, wait_s=WAIT_S)
         try:
             made = _is_made(connection, path)
+            if not made and not make:
+                raise sqlite_files.missing(path)
             _prepare_for_writing(connection, path)
             if not made:
                 # The version is set in the same commit as the tables: never a half-made file.
@@ -102,27 +89,18 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         return connection
 
 
-def open_for_reading(path: Path) -> sqlite3.Connection | None:
-    """Open the file; None when no store was made there yet."""
-    if not path.exists():
-        return None
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """Open the file; that it isn't there, or holds nothing, is damage."""
     with errors_of(path):
-        connection = _connect(path, "immutable=1" if _is_frozen(path) else "mode=ro")
+        connection = sqlite_files.open_for_reading(path, wait_s=WAIT_S)
         try:
-            if _is_made(connection, path):
-                return connection
+            if not _is_made(connection, path):
+                raise sqlite_files.missing(path)
+            _add_functions(connection)
         except BaseException:
             connection.close()
             raise
-        connection.close()
-        return None
-
-
-def empty() -> sqlite3.Connection:
-    """An empty store in memory: what a reader sees before the first writer came."""
-    connection = _connect(None, "mode=memory")
-    connection.executescript(SCHEMA)
-    return connection
+        return connection
 
 
 @contextmanager
@@ -130,24 +108,25 @@ def errors_of(path: Path) -> Iterator[None]:
     """Turn what SQLite raises about a file into the errors of the library."""
     try:
         yield
-    except (sqlite3.ProgrammingError, sqlite3.InterfaceError):
-        raise  # a mistake in the calling code, not in the file
     except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
-        if code in _LOCKED:
-            raise LockedError(
-                f"Another process is writing to {path} ({error}).",
-                advice="Wait until it has finished.",
-            ) from error
-        if code in _UNREACHABLE:
-            raise StoreUnreachableError(
-                f"{path} can't be read or written: {error}.",
-                advice="Check the disk's free space and the permissions of the file's folder.",
-            ) from error
-        raise CorruptError(
-            f"{path} is damaged: {error}.",
-            advice="Run `echolens verify --repair`; if that fails, index anew or restore a copy.",
-        ) from error
+        kind = sqlite_files.kind_of(error)
+        if kind is None:
+            raise  # a mistake in the calling code, not in the file
+        what, advice = _WORDS[kind]
+        raise kind(f"{path} {what}: {error}.", advice=advice) from error
+
+
+_WORDS = {
+    LockedError: ("is being written by another process", "Wait until it has finished."),
+    StoreUnreachableError: (
+        "can't be read or written",
+        "Check the disk's free space and the permissions of the file's folder.",
+    ),
+    CorruptError: (
+        "is damaged",
+        "Run `echolens verify --repair`; if that fails, index anew or restore a copy.",
+    ),
+}
 
 
 @contextmanager
@@ -193,50 +172,25 @@ def damage(connection: sqlite3.Connection) -> Iterator[str]:
         copy.close()
 
 
-def _connect(path: Path | None, options: str) -> sqlite3.Connection:
-    name = "file:" if path is None else path.absolute().as_uri()
-    connection = sqlite3.connect(
-        f"{name}?{options}", uri=True, timeout=WAIT_S, isolation_level=None, check_same_thread=False
-    )
+def _add_functions(connection: sqlite3.Connection) -> None:
     # Not a function in Python: Ctrl-C would be raised within it, and SQLite would take that for a
     # failure of the statement.
     connection.create_function("blob", 1, bytes.fromhex, deterministic=True)
-    return connection
 
 
 def _prepare_for_writing(connection: sqlite3.Connection, path: Path) -> None:
-    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-    if mode != "wal":
-        raise StoreUnreachableError(
-            f"{path} is on a file system that can't lock, so it can't be shared with readers.",
-            advice="Put the collection on a local disk.",
-        )
-    for pragma in (
-        "synchronous = FULL",
-        "secure_delete = ON",
-        "foreign_keys = ON",
-        f"cache_size = -{CACHE_KIB}",
-    ):
+    sqlite_files.prepare_for_writing(connection, path)
+    for pragma in ("foreign_keys = ON", f"cache_size = -{CACHE_KIB}"):
         connection.execute(f"PRAGMA {pragma}").fetchall()
+    _add_functions(connection)
 
 
 def _is_made(connection: sqlite3.Connection, path: Path) -> bool:
     """Whether the tables are there, in a format that this version reads."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > FORMAT:
-        raise NewerFormatError(
-            f"{path} has format {version}; this version reads formats up to {FORMAT}.",
-            advice="Install a newer Echolens: pip install -U echolens",
-        )
+    version = sqlite_files.version_of(connection, path, FORMAT)
     if version == 0 and connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
         raise CorruptError(
             f"{path} is a SQLite file, but not one that Echolens made.",
             advice="Move it away, or name another folder.",
         )
     return bool(version)
-
-
-def _is_frozen(path: Path) -> bool:
-    """Whether nobody can be writing: the folder can't be written and no log holds commits."""
-    log = path.with_name(path.name + "-wal")
-    return not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size)

@@ -27,8 +27,11 @@ def opened(scheme: str, tmp_path: Path) -> Iterator[Opener]:
     """Opens the store of the test's folder, any number of times; closes what is left open."""
     stores: list[DocumentStore] = []
 
-    def open_it(*, read_only: bool = False, folder: Path = tmp_path) -> DocumentStore:
-        stores.append(open_document_store(Place(TEST_URLS[scheme], folder, read_only)))
+    def open_it(
+        *, read_only: bool = False, existing: bool = False, folder: Path = tmp_path
+    ) -> DocumentStore:
+        place = Place(TEST_URLS[scheme], folder, read_only, existing)
+        stores.append(open_document_store(place))
         return stores[-1]
 
     yield open_it

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval.errors import StoreUnreachableError
+from retrieval.errors import CorruptError, StoreUnreachableError
 from retrieval.registry import schemes
 from retrieval.schema import Document, Exists, Sighting, Span
 
@@ -169,11 +169,15 @@ def test_read_only_refuses_to_write_and_reads(opened: Opener) -> None:
     assert list(store.check()) == []
 
 
-def test_a_reader_that_came_first_makes_nothing_and_sees_the_first_commit(
-    opened: Opener, tmp_path: Path
+@pytest.mark.parametrize("options", [{"read_only": True}, {"existing": True}])
+def test_a_store_that_is_not_there_is_never_taken_for_an_empty_one(
+    opened: Opener, tmp_path: Path, options: dict[str, bool]
 ) -> None:
-    reader = opened(read_only=True)
-    assert reader.count() == 0
-    assert list(tmp_path.iterdir()) == []
-    opened().upsert([image(1)])
-    assert reader.count() == 1
+    for _ in range(2):
+        with pytest.raises(CorruptError, match="missing") as caught:
+            opened(**options)
+        assert str(tmp_path) in str(caught.value)
+        assert "backup" in caught.value.advice
+        assert list(tmp_path.iterdir()) == []
+    opened().close()
+    assert opened(**options).count() == 0

@@ -1,0 +1,148 @@
+"""Opening a SQLite file, and what its errors mean: one set of rules for all who keep one.
+
+Gets: a path. Gives: a connection in autocommit; the kind of an error. Touches: that file, its
+``-wal`` and its ``-shm``. Never: a table.
+
+A writer works in WAL mode with ``synchronous=FULL``, so a commit that returned survives a power
+cut, and with ``secure_delete``, so deleted bytes are overwritten with zeros. A reader opens with
+``mode=ro``; in a folder that can't be written, where SQLite could not make the index of its log,
+it opens the file as immutable, provided that no log holds commits that would be missed. If one
+does, SQLite says that it can't open the file, and that is told: an old state is never read.
+
+A connection may be handed from thread to thread, but two may not use it at once: a function in
+Python that SQLite calls (the document store has one) waits for Python's lock while SQLite holds
+its own, and the other way round.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from pathlib import Path
+
+from .errors import (
+    CorruptError,
+    EcholensError,
+    LockedError,
+    NewerFormatError,
+    StoreUnreachableError,
+)
+
+_KINDS: dict[int, type[EcholensError]] = {
+    sqlite3.SQLITE_BUSY: LockedError,
+    sqlite3.SQLITE_LOCKED: LockedError,
+    sqlite3.SQLITE_PROTOCOL: LockedError,
+    sqlite3.SQLITE_CORRUPT: CorruptError,
+    sqlite3.SQLITE_NOTADB: CorruptError,
+    sqlite3.SQLITE_CANTOPEN: StoreUnreachableError,
+    sqlite3.SQLITE_FULL: StoreUnreachableError,
+    sqlite3.SQLITE_IOERR: StoreUnreachableError,
+    sqlite3.SQLITE_NOMEM: StoreUnreachableError,
+    sqlite3.SQLITE_PERM: StoreUnreachableError,
+    sqlite3.SQLITE_READONLY: StoreUnreachableError,
+}
+# SQLITE_ERROR is a mistake in a statement, but for a table that the file should have.
+_LOST_TABLE = re.compile("no such (table|column)|vtable constructor failed")
+
+
+def open_for_writing(path: Path, *, make: bool, wait_s: float) -> sqlite3.Connection:
+    """Open a file for its one writer, and make it if that is wanted; then prepare it.
+
+    Args:
+        path: of the file.
+        make: whether a missing file is made; else it is refused.
+        wait_s: for another connection's commit, in seconds.
+
+    Raises:
+        CorruptError: the file is missing.
+        sqlite3.Error: anything else; see `kind_of`.
+    """
+    if not make and not path.exists():
+        raise missing(path)
+    return _connect(path, "mode=rwc" if make else "mode=rw", wait_s)
+
+
+def prepare_for_writing(connection: sqlite3.Connection, path: Path) -> None:
+    """Set what the module promises of a writer; call it once the file has proved to be ours.
+
+    Raises:
+        StoreUnreachableError: the file is on a file system that can't lock.
+    """
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise StoreUnreachableError(
+            f"{path} is on a file system that can't lock, so it can't be shared with readers.",
+            advice="Put the collection on a local disk.",
+        )
+    connection.execute("PRAGMA synchronous = FULL").fetchall()
+    connection.execute("PRAGMA secure_delete = ON").fetchall()
+
+
+def open_for_reading(path: Path, *, wait_s: float) -> sqlite3.Connection:
+    """Open a file that is there for reading.
+
+    Raises:
+        CorruptError: it is missing.
+        sqlite3.Error: anything else; see `kind_of`.
+    """
+    if not path.exists():
+        raise missing(path)
+    return _connect(path, "mode=ro&immutable=1" if is_frozen(path) else "mode=ro", wait_s)
+
+
+def is_frozen(path: Path) -> bool:
+    """Whether nobody can be writing: the folder can't be written and no log holds commits."""
+    return not os.access(path.parent, os.W_OK) and not has_log(path)
+
+
+def has_log(path: Path) -> bool:
+    """Whether a write-ahead log lies beside the file and isn't empty."""
+    try:
+        return path.with_name(path.name + "-wal").stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def version_of(connection: sqlite3.Connection, path: Path, newest: int) -> int:
+    """The format of the file; 0 where no table was made yet.
+
+    Raises:
+        NewerFormatError: it is above `newest`.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > newest:
+        raise NewerFormatError(
+            f"{path} has format {version}; this Echolens reads up to {newest}.",
+            advice="Update it: pip install -U echolens.",
+        )
+    return int(version)
+
+
+def kind_of(error: sqlite3.DatabaseError) -> type[EcholensError] | None:
+    """What a file's error is in the library's words; None: a mistake of the calling code."""
+    if isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError):
+        return None
+    # Without a code it is Python's: text in the file that isn't UTF-8.
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+    if code == sqlite3.SQLITE_ERROR and _LOST_TABLE.match(str(error)):
+        return CorruptError
+    return _KINDS.get(code)
+
+
+def missing(path: Path) -> CorruptError:
+    """The error of a file that a collection must have, and that isn't there or holds nothing."""
+    return CorruptError(
+        f"{path} is missing, or nothing is in it: the collection has lost it.",
+        advice="Restore it from a backup, or index again into a new collection.",
+    )
+
+
+def _connect(path: Path, options: str, wait_s: float) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?{options}",
+        uri=True,
+        timeout=wait_s,
+        isolation_level=None,
+        check_same_thread=False,
+    )
