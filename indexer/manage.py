@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 
@@ -19,6 +19,7 @@ from retrieval.schema import printable, uri_of
 from .ledger import CHUNK, Ledger, Row
 from .opening import writing
 from .report import Failure, Status
+from .schema import Paths, paths_of
 from .write import Writer
 
 _ASSET = re.compile(r"[0-9a-f]{64}")
@@ -55,7 +56,7 @@ def status(collection: Collection) -> Status:
     )
 
 
-def remove(paths: Sequence[str], collection: Collection, *, dry_run: bool = False) -> int:
+def remove(paths: Paths, collection: Collection, *, dry_run: bool = False) -> int:
     """Take files, all files below folders, or assets by id out of a collection, and keep them out.
 
     The user's files are not touched. What was erased stays out in later runs, until one with
@@ -70,7 +71,7 @@ def remove(paths: Sequence[str], collection: Collection, *, dry_run: bool = Fals
     collection.close()
     with writing(collection) as session:
         ledger = session.ledger
-        rows = {row.uri: row for path in paths for row in _named(path, ledger)}
+        rows = {row.uri: row for path in paths_of(paths) for row in _named(path, ledger)}
         if dry_run:
             return len(rows)
         writer = Writer(session.backends, ledger)
