@@ -73,7 +73,7 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 )  # fmt: skip
 @common
 def echolens() -> None:
-    r"""Find pictures and texts with words or with a picture, on your own machine.
+    """Find pictures and texts with words or with a picture, on your own machine.
 
     \b
     Example: index a folder, then ask it
@@ -81,8 +81,9 @@ def echolens() -> None:
       echolens search "a dog on the beach"
 
     \b
-    Exit codes: 0 done, 1 nothing found or damage found, 2 used wrongly, 3 done in part,
-    4 something is missing, 5 the collection doesn't fit, 70 a fault of Echolens, 130 interrupted.
+    Exit codes: 0 done, 1 nothing found or damage found, 2 used wrongly,
+    3 done in part, 4 something is missing, 5 the collection doesn't fit,
+    70 a fault of Echolens, 130 interrupted.
     """
 
 

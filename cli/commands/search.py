@@ -49,7 +49,7 @@ def command(
     sheet: str | None,
     **asked: Any,
 ) -> ExitCode:
-    r"""Search with words, with pictures, or with both.
+    """Search with words, with pictures, or with both.
 
     Words are parted by a + or - that stands alone; 2: before a part gives it twice the weight.
     FILE may be `-` for a picture on stdin. Hits that are documents (captions, passages of a
