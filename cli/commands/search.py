@@ -73,8 +73,13 @@ def command(
         results = collection.search(query, **filters)
         _show(results, form, b"\0" if nul else b"\n")
         if sheet is not None and results:
-            write_sheet(collection, results, sheet)
+            absent = write_sheet(collection, results, sheet)
             call.note(f"contact sheet: {sheet}")
+            if absent:
+                call.note(
+                    f"no font here has {absent[:10]}, so the sheet shows codes: "
+                    "install one that has, such as Noto Sans CJK or Noto Emoji"
+                )
     if results.degraded or call.verbose:
         for remark in results.notes:
             call.note(f"note: {remark}")
