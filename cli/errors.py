@@ -56,7 +56,7 @@ def explain(error: BaseException) -> Explanation:
     if isinstance(error, click.ClickException):
         return _of_click(error)
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        return Explanation(ExitCode.INTERRUPTED, "interrupted.")
+        return Explanation(ExitCode.INTERRUPTED, "interrupted.", "Run the same command again.")
     code = next((CODES[name] for name in _library_names(error) if name in CODES), None)
     if code is not None:
         return Explanation(code, _clean(str(error)), _clean(getattr(error, "advice", "")))

@@ -21,6 +21,7 @@ import click
 from . import output
 from .errors import ExitCode, explain
 from .options import Call, common
+from .start import open_streams
 
 COMMANDS = ("index", "search", "status", "failures", "remove", "verify", "encoders")
 
@@ -73,7 +74,7 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 )  # fmt: skip
 @common
 def echolens() -> None:
-    r"""Find pictures and texts with words or with a picture, on your own machine.
+    """Find pictures and texts with words or with a picture, on your own machine.
 
     \b
     Example: index a folder, then ask it
@@ -81,21 +82,28 @@ def echolens() -> None:
       echolens search "a dog on the beach"
 
     \b
-    Exit codes: 0 done, 1 nothing found or damage found, 2 used wrongly, 3 done in part,
-    4 something is missing, 5 the collection doesn't fit, 70 a fault of Echolens, 130 interrupted.
+    Exit codes: 0 done, 1 nothing found or damage found, 2 used wrongly,
+    3 done in part, 4 something is missing, 5 the collection doesn't fit,
+    70 a fault of Echolens, 130 interrupted.
     """
 
 
 def main() -> None:
     """Run the command of ``sys.argv`` and exit."""
-    sys.exit(run(sys.argv[1:]))
+    try:
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # once more, while the first was being answered
+        code = ExitCode.INTERRUPTED
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; whatever happens ends in one of the exit codes."""
-    _treat_termination_as_ctrl_c()
     call = Call()
+    stopped = _Stopped()
     try:
+        stopped.listen()
+        open_streams()
         with warnings.catch_warnings():
             if not sys.warnoptions:
                 warnings.simplefilter("ignore")  # of libraries, to their own developers
@@ -107,25 +115,48 @@ def run(arguments: Sequence[str]) -> int:
             )
         sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last line of defence
-        explanation = explain(error)
+        explanation = explain(KeyboardInterrupt() if stopped.within(error) else error)
         output.note(str(explanation))
         if call.debug:
             output.note("".join(traceback.format_exception(error)).rstrip())
         return int(explanation.code)
+    if stopped.at_all and code != ExitCode.INTERRUPTED:
+        output.note(str(explain(KeyboardInterrupt())))  # what was shown may lack a part
+        return ExitCode.INTERRUPTED
     return int(code or ExitCode.DONE)
 
 
-def _treat_termination_as_ctrl_c() -> None:
-    owner = os.getpid()
+class _Stopped:
+    """Whether the user has stopped this run, by Ctrl-C or SIGTERM, which come to the same.
 
-    def stop(number: int, _: FrameType | None) -> None:
-        if os.getpid() == owner:
-            raise KeyboardInterrupt  # not SIGINT, which a shell's background job ignores
+    Remembered, since a library that is being loaded may turn the KeyboardInterrupt into an
+    ImportError of its own, which then looks like a package that isn't there.
+    """
+
+    def __init__(self) -> None:
+        self.at_all = False
+        self._owner = os.getpid()
+
+    def listen(self) -> None:
+        """From now on each signal raises KeyboardInterrupt."""
+        signal.signal(signal.SIGTERM, self._stop)
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a shell's background job
+            signal.signal(signal.SIGINT, self._stop)
+
+    def within(self, error: BaseException) -> bool:
+        """Whether it is what lies behind an error."""
+        behind: BaseException | None = error
+        while behind is not None and not isinstance(behind, ImportError | SystemError):
+            behind = behind.__cause__ or behind.__context__
+        return self.at_all and behind is not None
+
+    def _stop(self, number: int, _: FrameType | None) -> None:
+        if os.getpid() == self._owner:
+            self.at_all = True
+            raise KeyboardInterrupt
         # A decoding process that was forked from this one just ends.
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
-
-    signal.signal(signal.SIGTERM, stop)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """``--sheet``: the hits of a search as one picture.
 
-Gets: results and the assets' bytes. Gives: a PNG file. Touches: that file. Never: draws by itself.
+Gets: results and the assets' bytes. Gives: a PNG file, and which characters it couldn't show.
+Touches: that file. Never: draws by itself.
 """
 
 from __future__ import annotations
@@ -16,14 +17,21 @@ if TYPE_CHECKING:
     from retrieval.previews import Tile
 
 
-def write_sheet(collection: Collection, results: Results, file: str) -> None:
-    """Draw the hits, best first, and write them to `file` as a PNG."""
+def write_sheet(collection: Collection, results: Results, file: str) -> str:
+    """Draw the hits, best first, and write them to `file` as a PNG.
+
+    Returns:
+        The characters that no font of this machine has; they stand there as codes.
+    """
+    from retrieval.fonts import absent
     from retrieval.previews import contact_sheet
 
     tiles = [_tile(collection, hit) for hit in results]
     drawn = io.BytesIO()
     contact_sheet(tiles, heading=results.query).save(drawn, "PNG")
     Path(os.path.expanduser(file)).write_bytes(drawn.getvalue())
+    texts = (text for tile in tiles for text in (tile.title, tile.subtitle, tile.text))
+    return absent((results.query, *texts))
 
 
 def _tile(collection: Collection, hit: Hit) -> Tile:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from .fields import FieldTypes
 from .ledger import CHUNK, Ledger, Row
 from .opening import Session, writing
 from .report import Failure, Status
+from .schema import Paths, paths_of
 from .write import Writer
 
 _ASSET = re.compile(r"[0-9a-f]{64}")
@@ -67,7 +68,7 @@ def _size_of(folder: Path) -> int:
     return size
 
 
-def remove(paths: Sequence[str], collection: Collection, *, dry_run: bool = False) -> int:
+def remove(paths: Paths, collection: Collection, *, dry_run: bool = False) -> int:
     """Take files, all files below folders, or assets by id out of a collection, and keep them out.
 
     The user's files are not touched. What was erased stays out in later runs, until one with
@@ -82,7 +83,7 @@ def remove(paths: Sequence[str], collection: Collection, *, dry_run: bool = Fals
     collection.close()
     with writing(collection, prove=False) as session:
         ledger = session.ledger
-        rows = {row.uri: row for path in paths for row in _named(path, ledger)}
+        rows = {row.uri: row for path in paths_of(paths) for row in _named(path, ledger)}
         if dry_run:
             return len(rows)
         held = list(rows.values())

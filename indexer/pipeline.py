@@ -28,7 +28,7 @@ from .encode import encode
 from .entries import EntryMaker
 from .opening import Session, writing
 from .report import IndexReport, Watcher
-from .schema import Excluded, Source
+from .schema import Excluded, Paths, Source, paths_of
 from .sweep import sweep
 from .tally import Tally
 from .triage import Triage
@@ -62,7 +62,7 @@ class IndexOptions:
 
 
 def index(
-    sources: Sequence[str],
+    sources: Paths,
     collection: Collection,
     *,
     options: IndexOptions | None = None,
@@ -73,7 +73,7 @@ def index(
     A run that is interrupted (Ctrl-C) or killed is gone on with by running it again.
 
     Args:
-        sources: paths of files and folders.
+        sources: paths of files and folders, or one of them.
         collection: from `create` or `open_collection`; it may go on being searched.
         options: how to go about it.
         watch: called now and then with the progress.
@@ -85,6 +85,7 @@ def index(
         StoreUnreachableError: a store can't be written (a full disk); run again to go on.
     """
     options = options or IndexOptions()
+    sources = paths_of(sources)
     if not sources and not options.captions and not options.retry:
         raise UsageError("There is nothing to index.", advice="Give a folder or a file.")
     collection.close()

@@ -6,13 +6,16 @@ Gets and gives: frozen values. Touches: nothing. Never: a store.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from retrieval.schema import Document, Draft, FieldValue, FloatArray, Modality, SkipReason
 
 Outcome = Literal["indexed", "duplicate", "skipped", "erased"]
+AnyPath = str | bytes | os.PathLike[str]
+Paths = AnyPath | Sequence[AnyPath]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,12 @@ class Encoded:
 
     ids: tuple[str, ...]
     vectors: FloatArray
+
+
+def paths_of(given: Paths) -> list[str]:
+    """Paths as text. One alone is a path too, and no list of its letters."""
+    several = [given] if isinstance(given, str | bytes | os.PathLike) else given
+    return [os.fsdecode(path) for path in several]
 
 
 def valid_text(text: str) -> str:

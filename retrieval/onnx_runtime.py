@@ -32,6 +32,8 @@ def open_session(path: Path, *, threads: int | None = None, unfold: bool = True)
     try:
         import onnxruntime
     except ImportError as error:
+        if isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from error  # Ctrl-C, which its initialisation took for a fault
         raise NotInstalledError(
             f"onnxruntime can't be loaded: {error}.",
             advice="Install it with `pip install onnxruntime`.",

@@ -1,72 +1,28 @@
-r"""Contact sheets: the hits of a query on one page that a person likes to look at.
+"""Contact sheets: the hits of a query on one page that a person likes to look at.
 
 Gets: tiles (a way to open a picture, words) and a heading. Gives: a Pillow image, to be saved.
-Touches: what the tiles' openers open; the system's font folders, once. Never: a store, a ranking.
-
-Pillow brings a font for Latin letters only. Other scripts are drawn with a system font if one of
-the usual ones is installed; a character that no font has is written as its escape, ``\u732b``.
+Touches: what the tiles' openers open. Never: a store, a ranking.
 """
 
 from __future__ import annotations
 
-import functools
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 from PIL import Image, ImageDraw, ImageFont
 
 from .errors import BadInputError
+from .fonts import Lettering, drawable
 from .media import read_picture
 from .protocols import Limits
-from .schema import printable
-
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-
-FONT_FOLDERS: tuple[Path, ...] = (
-    Path("/usr/share/fonts"),
-    Path("/usr/local/share/fonts"),
-    Path("~/.local/share/fonts"),
-    Path("~/.fonts"),
-    Path("/System/Library/Fonts"),
-    Path("/Library/Fonts"),
-    Path("~/Library/Fonts"),
-    Path("C:/Windows/Fonts"),
-)
-# Files that hold many scripts, Chinese first; the order is the order of preference.
-FONT_FILES: tuple[str, ...] = (
-    "NotoSansCJK-Regular.ttc",
-    "NotoSansCJKsc-Regular.otf",
-    "NotoSansSC-Regular.otf",
-    "SourceHanSansSC-Regular.otf",
-    "PingFang.ttc",
-    "Hiragino Sans GB.ttc",
-    "STHeiti Light.ttc",
-    "msyh.ttc",
-    "simhei.ttf",
-    "simsun.ttc",
-    "wqy-microhei.ttc",
-    "wqy-zenhei.ttc",
-    "DroidSansFallbackFull.ttf",
-    "DroidSansFallback.ttf",
-    "uming.ttc",
-    "Arial Unicode.ttf",
-    "ARIALUNI.TTF",
-    "NotoSans-Regular.ttf",
-    "DejaVuSans.ttf",
-    "LiberationSans-Regular.ttf",
-    "arial.ttf",
-)
 
 _PAGE, _MAT, _CARD, _BROKEN = "#ffffff", "#f1f1ee", "#faf8f2", "#d9d9d6"
 _INK, _FAINT, _LINE, _BADGE = "#1c1c1a", "#757570", "#dddcd6", "#2b2b28"
 _MARGIN, _GAP, _PAD = 28, 20, 14
 _HEADING_PX, _TITLE_PX, _SUBTITLE_PX, _CARD_PX = 22, 15, 13, 17
 _LONGEST = 600  # characters of a text that are measured and drawn
-_ABSENT = "\U0010ffff"  # no font has it, so it shows what a font draws for an absent glyph
 # Where a line may be broken: around each character of a dense script, and at white space.
 _WORDS = re.compile(
     "[\u2e80-\u9fff\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef]|\\s+|[^\\s\u2e80-\uffef]+|."
@@ -151,18 +107,18 @@ def _card(text: str, side: int, ground: str, ink: str) -> Image.Image:
     step = round(_CARD_PX * 1.45)
     first = _PAD + 26  # under the rank
     room = max(1, (side - first - _PAD) // step)
-    font, clean = _drawable(text, _CARD_PX)
-    lines = list(_wrapped(clean, font, side - 2 * _PAD))
+    letters, clean = Lettering(_CARD_PX), drawable(text[:_LONGEST])
+    lines = list(_wrapped(clean, letters, side - 2 * _PAD))
     if len(lines) > room:
-        lines = [*lines[: room - 1], _shortened(lines[room - 1] + "...", font, side - 2 * _PAD)]
+        lines = [*lines[: room - 1], _shortened(lines[room - 1] + "...", letters, side - 2 * _PAD)]
     for index, line in enumerate(lines):
-        draw.text((_PAD, first + index * step), line, fill=ink, font=font)
+        letters.draw(draw, (_PAD, first + index * step), line, ink)
     return card
 
 
 def _badge(draw: ImageDraw.ImageDraw, place: tuple[int, int], rank: str) -> None:
     x, y = place
-    font = _font(None, _SUBTITLE_PX)
+    font = ImageFont.load_default(_SUBTITLE_PX)
     right = x + 6 + round(font.getlength(rank)) + 12
     draw.rounded_rectangle((x + 6, y + 6, right, y + 26), radius=5, fill=_BADGE)
     draw.text(((x + 6 + right) / 2, y + 16), rank, fill=_PAGE, font=font, anchor="mm")
@@ -176,78 +132,32 @@ def _line(
     width: int,
 ) -> None:
     size, ink = style
-    font, clean = _drawable(text, size)
-    draw.text(place, _shortened(clean, font, width), fill=ink, font=font)
+    letters = Lettering(size)
+    letters.draw(draw, place, _shortened(drawable(text[:_LONGEST]), letters, width), ink)
 
 
-def _shortened(text: str, font: Font, width: int) -> str:
-    if font.getlength(text) <= width:
+def _shortened(text: str, letters: Lettering, width: int) -> str:
+    if letters.getlength(text) <= width:
         return text
-    while text and font.getlength(text + "...") > width:
+    while text and letters.getlength(text + "...") > width:
         text = text[:-1]
     return text.rstrip() + "..."
 
 
-def _wrapped(text: str, font: Font, width: int) -> Iterator[str]:
+def _wrapped(text: str, letters: Lettering, width: int) -> Iterator[str]:
     """Lines no wider than `width`; a word that is wider alone is broken."""
     line = ""
     for word in _WORDS.findall(text):
-        if font.getlength(line + word) <= width:
+        if letters.getlength(line + word) <= width:
             line += word
             continue
         if line.strip():
             yield line.strip()
         line = ""
         for character in word.strip():
-            if line and font.getlength(line + character) > width:
+            if line and letters.getlength(line + character) > width:
                 yield line
                 line = ""
             line += character
     if line.strip():
         yield line.strip()
-
-
-def _drawable(text: str, size: int) -> tuple[Font, str]:
-    """The font that has most of the text's characters; those that it lacks, escaped."""
-    clean = printable(" ".join(text[:_LONGEST].split()))
-    fonts = (None, *_system_fonts(FONT_FOLDERS))
-    best = min(fonts, key=lambda path: sum(not _has(path, c) for c in clean))
-    shown = "".join(c if _has(best, c) else c.encode("unicode_escape").decode() for c in clean)
-    return _font(best, size), shown
-
-
-@functools.lru_cache(maxsize=4)
-def _system_fonts(folders: tuple[Path, ...]) -> tuple[Path, ...]:
-    """The files of `FONT_FILES` that are there and can be read, best first."""
-    found: dict[str, Path] = {}
-    for folder in folders:
-        for root, _, names in os.walk(folder.expanduser()):
-            for name in names:
-                if name in FONT_FILES and _is_font(Path(root, name)):
-                    found.setdefault(name, Path(root, name))
-    return tuple(found[name] for name in FONT_FILES if name in found)
-
-
-def _is_font(path: Path) -> bool:
-    try:
-        _font(path, _TITLE_PX)
-    except OSError:
-        return False
-    return True
-
-
-@functools.lru_cache(maxsize=64)
-def _font(path: Path | None, size: int) -> Font:
-    return ImageFont.load_default(size) if path is None else ImageFont.truetype(path, size)
-
-
-@functools.lru_cache(maxsize=4096)
-def _has(path: Path | None, character: str) -> bool:
-    """Whether a font has a glyph of its own for a character."""
-    font = _font(path, _TITLE_PX)
-    return character.isspace() or _look(font, character) != _look(font, _ABSENT)
-
-
-def _look(font: Font, character: str) -> tuple[tuple[int, int], bytes]:
-    mask = font.getmask(character)
-    return mask.size, bytes(mask)

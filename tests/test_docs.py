@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shlex
 from collections.abc import Iterator
@@ -10,11 +11,13 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 import indexer
 import retrieval
 from cli.errors import ExitCode
 from cli.main import COMMANDS, echolens
+from cli.options import Call
 from retrieval.registry import schemes
 from retrieval.schema import SkipReason
 from retrieval.settings import Settings
@@ -118,3 +121,17 @@ def test_a_link_to_a_file_leads_somewhere(page: str) -> None:
     targets = re.findall(r"\]\((?!https?://)([^)#]+)", text)
 
     assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_the_help_keeps_its_examples_line_by_line(name: str) -> None:
+    """click rewraps a paragraph unless it begins with the control character ``\\b``."""
+    arguments = [name, "--help"] if name else ["--help"]
+    shown = CliRunner().invoke(echolens, arguments, terminal_width=80, obj=Call()).output
+    command = _command(name) if name else echolens
+    lines = inspect.cleandoc(command.help or "").splitlines()
+    kept = [line.strip() for line in lines if line.startswith("  ")]
+
+    assert "\\b" not in shown
+    assert kept
+    assert [line for line in kept if line not in map(str.strip, shown.splitlines())] == []

@@ -21,7 +21,7 @@ _NAME = re.compile(r"[A-Za-z0-9._-]+")
 @formats("table", "jsonl")
 @common
 def command(form: str) -> ExitCode:
-    r"""List the encoders that a collection can be made with.
+    """List the encoders that a collection can be made with.
 
     An encoder decides how well searches answer, and in which languages. It belongs to its
     collection for good: name it with `--encoder` when you index for the first time.

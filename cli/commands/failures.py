@@ -18,7 +18,7 @@ from ..options import Call, common, formats
 @common
 @click.pass_obj
 def command(call: Call, form: str, nul: bool) -> ExitCode:
-    r"""List the files that could not be indexed, and why.
+    """List the files that could not be indexed, and why.
 
     \b
     Examples:

@@ -52,7 +52,7 @@ def _for_new(name: str, what: str) -> Callable[[Decorated], Decorated]:
 @common
 @click.pass_obj
 def command(call: Call, /, paths: tuple[str, ...], nul: bool, **options: Any) -> ExitCode:
-    r"""Index files and folders, or what is new in them.
+    """Index files and folders, or what is new in them.
 
     Pictures, texts, and captions beside pictures are indexed. Run it again whenever
     something has changed: only new and changed files cost time. PATHS may contain `-`, which

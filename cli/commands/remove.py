@@ -19,7 +19,7 @@ from ..options import Call, common
 @common
 @click.pass_obj
 def command(call: Call, targets: tuple[str, ...], dry_run: bool) -> ExitCode:
-    r"""Take files out of the collection, never off the disk.
+    """Take files out of the collection, never off the disk.
 
     Name files, whole folders or asset ids. Documents, vectors, previews and stored copies go;
     your own files stay where they are. Later runs of `index` leave them out until

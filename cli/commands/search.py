@@ -50,7 +50,7 @@ def command(
     sheet: str | None,
     **asked: Any,
 ) -> ExitCode:
-    r"""Search with words, with pictures, or with both.
+    """Search with words, with pictures, or with both.
 
     Words are parted by a + or - that stands alone; 2: before a part gives it twice the weight.
     FILE may be `-` for a picture on stdin. Hits that are documents (captions, passages of a
@@ -74,8 +74,13 @@ def command(
         results = collection.search(query, **filters)
         _show(results, form, b"\0" if nul else b"\n")
         if sheet is not None and results:
-            write_sheet(collection, results, sheet)
+            absent = write_sheet(collection, results, sheet)
             call.note(f"contact sheet: {sheet}")
+            if absent:
+                call.note(
+                    f"no font here has {absent[:10]}, so the sheet shows codes: "
+                    "install one that has, such as Noto Sans CJK or Noto Emoji"
+                )
     if results.degraded or call.verbose:
         # With --quiet too where a part is missing: it is no news but a fault.
         say = output.note if results.degraded else call.note

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @common
 @click.pass_obj
 def command(call: Call, form: str) -> ExitCode:
-    r"""Show what the collection is and how much it holds.
+    """Show what the collection is and how much it holds.
 
     \b
     Examples:

@@ -18,7 +18,7 @@ from ..options import Call, common
 @common
 @click.pass_obj
 def command(call: Call, repair: bool) -> ExitCode:
-    r"""Read the whole collection and tell what is damaged.
+    """Read the whole collection and tell what is damaged.
 
     \b
     Examples:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from indexer import IndexOptions, index
+from indexer import IndexOptions, index, remove
 from indexer.schema import Excluded, Item, Skipped
 from indexer.sources.coco import CocoSource
 from indexer.sources.folder import FolderSource
@@ -48,6 +48,20 @@ def _fill(root: Path, *names: str) -> None:
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(b"x")
+
+
+# -- one path alone -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [str, Path, os.fsencode], ids=["str", "Path", "bytes"])
+def test_one_path_is_that_path_and_no_list_of_letters(
+    kind: Any, media: Path, photos: Collection
+) -> None:
+    corpus.picture(media / "a.png")
+
+    assert index(kind(media), photos).accounting().endswith("= 1")
+    assert index([kind(media)], photos).unchanged == 1
+    assert remove(kind(media / "a.png"), photos) == 1
 
 
 # -- folders --------------------------------------------------------------------------------------

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageFont
+from PIL import Image
 
-from retrieval import previews
 from retrieval.previews import Tile, contact_sheet
 from tests import corpus
 
@@ -85,23 +84,3 @@ def test_any_words_can_be_drawn(text: str, title: str, tile_px: int) -> None:
     tiles = [Tile(None, title, title, text), Tile(lambda: io.BytesIO(text.encode()), title, "")]
     sheet = contact_sheet(tiles, heading=text, tile_px=tile_px)
     assert sheet.mode == "RGB"
-
-
-def test_absent_glyphs_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(previews, "FONT_FOLDERS", ())
-    _, shown = previews._drawable("Katze 猫", 15)
-    assert shown == r"Katze \u732b"
-
-
-def test_a_font_of_the_system_is_found_and_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Pillow's own font as a file stands for an installed one; a broken file is passed over."""
-    (tmp_path / "deep").mkdir()
-    (tmp_path / "NotoSansCJK-Regular.ttc").write_bytes(b"no font")
-    default = ImageFont.load_default(10)
-    assert isinstance(default, ImageFont.FreeTypeFont)
-    (tmp_path / "deep" / "DejaVuSans.ttf").write_bytes(default.font_bytes)
-    monkeypatch.setattr(previews, "FONT_FOLDERS", (tmp_path, Path("~/nowhere")))
-    found = previews._system_fonts(previews.FONT_FOLDERS)
-    assert found == (tmp_path / "deep" / "DejaVuSans.ttf",)
