@@ -226,6 +226,7 @@ class DocumentStore(Protocol):
 
     A filter is about sightings: it admits a document when one sighting of its asset satisfies
     it whole. Documents of an asset without a sighting are admitted by no filter, not even None.
+    A filter has at most `MAX_FILTER_DEPTH` levels, and one more that the engine adds.
     """
 
     def upsert(self, documents: Sequence[Document], sightings: Sequence[Sighting] = ()) -> None:

@@ -226,7 +226,9 @@ class TooMany:
     limit: int
 
 
-# The filter tree. A comparison with an absent field is false, and NOT of it true.
+# The filter tree. A comparison with an absent field is false, and NOT of it true. So many levels of
+# And, Or and Not may lie above a comparison; every store compiles as many, and one more.
+MAX_FILTER_DEPTH = 16
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from .fusion import Fused, LegGroups, Scored, explain, fuse, in_order, promising
 from .legs import Leg, LegFailed, complete, first_depth, listen, open_legs
 from .parse import Query
 from .present import Results, present
-from .where import both, parse_where
+from .where import both, bounded, parse_where
 
 GROWTH = 4  # how much deeper a leg is searched when it was not deep enough
 FIRST_SCORED = 64  # groups that are scored in every leg at first, the most promising ones
@@ -61,6 +61,7 @@ def search(
     of_assets = modality if group_by == "asset" else None
     if isinstance(where, str):
         where = parse_where(where, backends.manifest.fields)
+    where = bounded(where)
     if of_assets is not None:
         where = both(Compare("modality", "=", of_assets), where)
 

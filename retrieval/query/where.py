@@ -20,6 +20,7 @@ from typing import Any
 
 from retrieval.errors import FilterError
 from retrieval.schema import (
+    MAX_FILTER_DEPTH,
     And,
     Compare,
     Exists,
@@ -218,6 +219,29 @@ def _negated(term: Filter) -> Filter:
 
 def _refused(node: Any) -> FilterError:
     return FilterError(f"A filter can't say `{node.sql()}`.", advice=_EXAMPLE)
+
+
+def bounded(where: Filter | None) -> Filter | None:
+    """The filter itself, which is no deeper than every store can compile it.
+
+    Raises:
+        FilterError: it has more than `MAX_FILTER_DEPTH` levels of And, Or and Not.
+    """
+    level = [where]
+    for _ in range(MAX_FILTER_DEPTH + 1):
+        level = [term for node in level for term in _inside(node)]
+        if not level:
+            return where
+    raise FilterError(
+        f"The filter is nested more than {MAX_FILTER_DEPTH} levels deep.",
+        advice="Write it with fewer parentheses, or ask in several searches.",
+    )
+
+
+def _inside(where: Filter | None) -> tuple[Filter, ...]:
+    if isinstance(where, And | Or):
+        return where.terms
+    return (where.term,) if isinstance(where, Not) else ()
 
 
 def both(first: Filter | None, second: Filter | None) -> Filter | None:

@@ -34,6 +34,7 @@ from retrieval.query.fusion import Weights
 from retrieval.query.parse import DocumentRef, Part, Query, parse_query
 from retrieval.query.where import holds
 from retrieval.schema import (
+    MAX_FILTER_DEPTH,
     Background,
     Channel,
     Compare,
@@ -43,6 +44,7 @@ from retrieval.schema import (
     FloatArray,
     Modality,
     Not,
+    Or,
     Sighting,
 )
 from tests.encoders import DIM, HashEncoder
@@ -632,6 +634,23 @@ def test_a_where_is_parsed_with_the_fields_of_the_collection(some: Open) -> None
     assert len(hits) == sum(item.seen[0]["year"] in (2001, 2002) for item in SOME)
     with pytest.raises(FilterError, match="yaer"):
         search(some.backends, parse_query("red"), where="yaer = 2001")
+
+
+@pytest.mark.parametrize("levels", [MAX_FILTER_DEPTH + 2, 60, 5_000])
+def test_a_filter_that_is_nested_too_deeply_is_refused(some: Open, levels: int) -> None:
+    where: Filter = Compare("year", ">", 0.0)
+    for _ in range(levels // 2):
+        where = Or((Compare("year", "=", 1.0), Not(where)))
+    text = "(year > 1 AND (year > 1 OR " * (levels // 2) + "year > 1" + "))" * (levels // 2)
+    for asked in (where, text):
+        with pytest.raises(FilterError, match="nested") as caught:
+            search(some.backends, parse_query("red"), where=asked)
+        assert caught.value.advice
+
+
+def test_a_filter_of_ten_levels_is_no_damage(some: Open) -> None:
+    where = "(year > 1 AND (year > 1 OR " * 5 + "year > 1" + "))" * 5
+    assert len(search(some.backends, parse_query("red"), where=where, k=50)) == len(SOME)
 
 
 # --------------------------------------------------------------------------- what is shown

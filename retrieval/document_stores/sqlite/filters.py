@@ -12,6 +12,7 @@ an absent field has no row. A field's values of different types lie under differ
 from __future__ import annotations
 
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 from typing import Any, Literal
 
 from ...errors import FilterError
@@ -40,10 +41,15 @@ _INT64 = range(-(2**63), 2**63)
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """An SQL condition and the parameters of its question marks, in order."""
+    """An SQL condition and the parameters of its question marks, in order.
+
+    Attributes:
+        height: places on the stack of SQLite's parser that its parentheses and NOTs take.
+    """
 
     sql: str
     parameters: tuple[Any, ...] = ()
+    height: int = 0
 
 
 def admitted(where: Filter | None, direction: Direction) -> Condition:
@@ -80,7 +86,7 @@ def _compile(where: Filter, direction: Direction) -> Condition:
             return _joined([_compile(term, direction) for term in terms], "OR", empty="0")
         case Not(term):
             inner = _compile(term, direction)
-            return Condition(f"NOT {inner.sql}", inner.parameters)
+            return Condition(f"NOT {inner.sql}", inner.parameters, inner.height + 1)
         case Compare(name, op, value):
             of_type = _OF_TYPE[_type_of(op, value)]
             return _leaf(direction, name, of_type, f" AND v.value {_OPERATORS[op]} ?", value)
@@ -108,15 +114,25 @@ def _is_unicode(text: str) -> bool:
 
 
 def _joined(terms: list[Condition], operator: str, *, empty: str) -> Condition:
-    """The terms in a balanced tree: SQLite limits how deep an expression may be."""
+    """The terms in a tree that is as low as may be: SQLite limits how deep an expression goes.
+
+    Its parser's stack has 100 places in most builds. It keeps the ``(`` before a left side, and the
+    ``(``, the left side and the operator before a right one; so the two lowest are joined first,
+    the higher of them on the left. What `MAX_FILTER_DEPTH` allows stays below 40, and 55 fit.
+    """
     if not terms:
         return Condition(empty)
-    if len(terms) == 1:
-        return terms[0]
-    middle = len(terms) // 2
-    left = _joined(terms[:middle], operator, empty=empty)
-    right = _joined(terms[middle:], operator, empty=empty)
-    return Condition(f"({left.sql} {operator} {right.sql})", left.parameters + right.parameters)
+    heap = [(term.height, place, term) for place, term in enumerate(terms)]
+    heapify(heap)
+    place = len(heap)
+    while len(heap) > 1:
+        (*_, low), (*_, high) = heappop(heap), heappop(heap)
+        height = max(high.height + 1, low.height + 3)
+        sql = f"({high.sql} {operator} {low.sql})"
+        joined = Condition(sql, high.parameters + low.parameters, height)
+        heappush(heap, (height, place, joined))
+        place += 1
+    return heap[0][-1]
 
 
 def _type_of(op: str, value: FieldValue) -> Literal["boolean", "number", "text"]:

@@ -5,12 +5,24 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from retrieval.protocols import Place
+from retrieval.query.where import bounded, holds
 from retrieval.registry import open_document_store
-from retrieval.schema import And, Compare, FieldValue, Filter, Not, Sighting, TooMany
+from retrieval.schema import (
+    MAX_FILTER_DEPTH,
+    And,
+    Compare,
+    FieldValue,
+    Filter,
+    Not,
+    Or,
+    Sighting,
+    TooMany,
+)
 
 from ..naive_filters import admits, field_maps, filters
 from .toys import TEST_URLS, Opener, asset_of, image, passage, seen
@@ -80,3 +92,29 @@ def test_filters_mean_what_the_naive_ones_mean(scheme: str, tmp_path: Path) -> N
             store.close()
 
     same()
+
+
+@pytest.mark.parametrize("siblings", [1, 2, 110])
+@pytest.mark.parametrize("operators", ["AO", "ANON"], ids=["and, or", "and, not, or, not"])
+def test_a_filter_as_deep_as_the_engine_lets_in(
+    opened: Opener, operators: str, siblings: int
+) -> None:
+    """Nested on the right, as a person's parentheses are, under the engine's own level."""
+    store = opened()
+    store.upsert([image(1), passage(2, "dog")], [seen(1, year=2020), seen(2, year=1)])
+    newer, older = Compare("year", ">", 2000), Compare("year", "<", 1000)
+    where: Filter = newer
+    for level in range(MAX_FILTER_DEPTH):
+        match operators[level % len(operators)]:
+            case "A":
+                where = And((*(newer,) * siblings, where))
+            case "O":
+                where = Or((*(older,) * siblings, where))
+            case "N":
+                where = Not(where)
+    where = And((Compare("year", "!=", 3), bounded(where) or where))
+    years = {image(1).id: 2020.0, passage(2, "dog").id: 1.0}
+    wanted = {id_ for id_, year in years.items() if holds(where, {"year": year})}
+    assert store.select(where, 9) == sorted(wanted)
+    assert store.matches(list(years), where) == wanted
+    assert set(store.search("dog", 9, where=where).ids) == wanted - {image(1).id}
