@@ -20,10 +20,9 @@ from retrieval.errors import EncoderMismatchError
 from retrieval.protocols import Encoder
 from retrieval.query.backends import Backends
 from retrieval.schema import Channel, FloatArray
+from retrieval.vectors import fault
 
 from .schema import Encodable, Encoded
-
-NORM_TOLERANCE = 1e-3
 
 
 def encode(encodables: Iterable[Encodable], backends: Backends) -> Mapping[str, Encoded]:
@@ -57,12 +56,10 @@ def _encode_channel(members: Sequence[Encodable], channel: Channel, backends: Ba
 
 def _checked(encoder: Encoder, channel: Channel, batch: Sequence[Any]) -> FloatArray:
     vectors = encoder.encode(channel.modality, batch, role="document")
-    norms = np.linalg.norm(vectors, axis=1)
-    if vectors.shape != (len(batch), channel.dim) or not np.all(np.abs(norms - 1) < NORM_TOLERANCE):
+    wrong = fault(vectors, (len(batch), channel.dim))
+    if wrong:
         raise EncoderMismatchError(
-            f"The encoder `{channel.encoder}` gave {vectors.shape} vectors with norms from "
-            f"{norms.min(initial=np.inf):.3g} to {norms.max(initial=-np.inf):.3g} for "
-            f"{len(batch)} inputs of channel {channel.key}.",
+            f"The encoder `{channel.encoder}` gave channel {channel.key} vectors {wrong}.",
             advice="Nothing of this batch was written. Check the encoder and its weights.",
         )
     return vectors

@@ -13,6 +13,7 @@ import numpy as np
 from retrieval.errors import EncoderMismatchError
 from retrieval.protocols import Encoder
 from retrieval.schema import Background, FloatArray, Modality, Role
+from retrieval.vectors import fault
 
 from .inputs import probe_inputs
 
@@ -20,7 +21,6 @@ from .inputs import probe_inputs
 # another number of threads or another batch moves a vector by far less. Two different probes may
 # never be as alike as this, or agreeing would prove nothing.
 TOLERANCE = 0.9999
-_NORM_ERROR = 1e-3
 
 
 def probe_key(space: str, modality: Modality) -> str:
@@ -150,12 +150,9 @@ def background(scores: FloatArray) -> Background:
 
 
 def _check_unit(vectors: FloatArray, where: str) -> None:
-    if not np.isfinite(vectors).all():
-        raise _mismatch(where, "gives vectors with NaN or infinite numbers")
-    norms = np.linalg.norm(vectors, axis=1)
-    worst = float(norms[np.abs(norms - 1).argmax()]) if len(norms) else 1.0
-    if abs(worst - 1) > _NORM_ERROR:
-        raise _mismatch(where, f"gives vectors that are not normalised (a norm is {worst:.4g})")
+    wrong = fault(vectors, (len(vectors), vectors.shape[-1]))
+    if wrong:
+        raise _mismatch(where, f"gives vectors {wrong}")
 
 
 def _shape(vectors: FloatArray) -> str:

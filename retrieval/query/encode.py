@@ -36,12 +36,12 @@ from retrieval.errors import (
 from retrieval.probes import check_vectors, probe_inputs, probe_key, query_probe
 from retrieval.protocols import Encoder, Limits
 from retrieval.schema import Channel, Document, FloatArray, Modality
+from retrieval.vectors import fault
 
 from .backends import Backends
 from .parse import DocumentRef, Part, Query
 
 _CANCELLED = 1e-4  # of the weights' sum; below it a mixed vector is rounding
-_NORM_ERROR = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +165,10 @@ def _encode_parts(
     else:
         vectors = _encode_with_probe(backends, channel, encoder, modality, inputs)
         backends.proven.add((channel.encoder, modality))
-    right_shape = vectors.shape == (len(parts), channel.dim)
-    # Written so that NaN is refused too.
-    if not (right_shape and (abs(np.linalg.norm(vectors, axis=1) - 1) < _NORM_ERROR).all()):
+    wrong = fault(vectors, (len(parts), channel.dim))
+    if wrong:
         raise EncoderMismatchError(
-            f"`{channel.encoder}` gave a vector for the query that isn't finite, of norm 1 and of "
-            f"{channel.dim} numbers.",
+            f"`{channel.encoder}` gave the query vectors {wrong}.",
             advice="Try ECHOLENS_DEVICE=cpu; if it goes on, the weights are damaged.",
         )
     return vectors

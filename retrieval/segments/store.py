@@ -13,13 +13,13 @@ import numpy as np
 
 from ..protocols import Place, Problem
 from ..schema import Channel, Filter, FloatArray, Ranking
+from ..vectors import fault
 from .catalogue import ID_BYTES
 from .files import ByteArray
 from .ranking import RowArray, candidates, hexadecimal, rank, rounding, sweep, threshold
 from .segments import Segments, Snapshot, is_id
 
 _SCORES = 2**24  # approximate scores kept at once: 64 MB
-_NORM_TOLERANCE = 1e-3
 
 
 class SegmentStore:
@@ -47,9 +47,7 @@ class SegmentStore:
     ) -> None:
         """Write (n, dim) vectors under n ids; ``fields`` are not used. See `VectorStore`."""
         raw = _checked_ids(ids)
-        if np.shape(vectors) != (len(ids), self.dim):
-            raise ValueError(f"vectors {np.shape(vectors)}, expected {(len(ids), self.dim)}")
-        self.segments.append(raw, _checked_unit(vectors, "vector"))
+        self.segments.append(raw, _checked_unit(vectors, (len(ids), self.dim)))
 
     def search(
         self,
@@ -69,9 +67,7 @@ class SegmentStore:
             raise ValueError("this store compiles no filters; `where` must be None")
         if k < 0:
             raise ValueError(f"k is {k}")
-        if np.ndim(queries) != 2 or np.shape(queries)[1] != self.dim:
-            raise ValueError(f"queries {np.shape(queries)}, expected (q, {self.dim})")
-        unit = _checked_unit(queries, "query")
+        unit = _checked_unit(queries, (len(queries), self.dim))
         answers: list[Ranking] = []
         while len(answers) < len(unit):
             answers += self._answer(unit[len(answers) :], k, within)
@@ -148,11 +144,9 @@ def _checked_ids(ids: Sequence[str]) -> ByteArray:
     return np.frombuffer(bytes.fromhex("".join(ids)), np.uint8).reshape(len(ids), ID_BYTES)
 
 
-def _checked_unit(vectors: FloatArray, noun: str) -> FloatArray:
-    """float32. ValueError: a component isn't finite, or a norm isn't 1."""
-    unit = np.ascontiguousarray(vectors, dtype=np.float32)
-    norms = np.linalg.norm(unit, axis=1)
-    wrong = np.flatnonzero(~(np.abs(norms - 1) <= _NORM_TOLERANCE))
-    if len(wrong):
-        raise ValueError(f"{noun} {wrong[0]} has norm {norms[wrong[0]]}, expected 1")
-    return unit
+def _checked_unit(vectors: FloatArray, shape: tuple[int, int]) -> FloatArray:
+    """float32. ValueError: they are no unit vectors of that (n, dim)."""
+    wrong = fault(vectors, shape)
+    if wrong:
+        raise ValueError(f"vectors {wrong}")
+    return np.ascontiguousarray(vectors, dtype=np.float32)
