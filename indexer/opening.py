@@ -39,7 +39,7 @@ from .fields import BUILT_IN
 from .ledger import Ledger
 
 LOCK = ".lock"
-INDEXED_MODALITIES: tuple[Modality, ...] = ("image", "text")
+INDEXED_MODALITIES: tuple[Modality, ...] = tuple(registry.MODALITIES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -259,7 +259,7 @@ class _Check:
         """The encoder input of a document that has one input, if its file is still as it was."""
         if document.text is not None:
             yield document.text
-        elif not is_caption(document) and document.kind == "image":
+        elif document.span is None:
             modality = CHANNEL_OF_KIND[document.kind]
             channel = self.session.backends.manifest.channel(modality)
             reader = registry.open_modality(modality, self.session.backends.limits)

@@ -73,12 +73,20 @@ BACK_ENDS: Mapping[StoreOrEncoder, Mapping[str, Entry]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class ModalityEntry:
-    """One modality: ``module:Class`` of its reader, and the media type of each file suffix."""
+    """One modality that is indexed.
+
+    Attributes:
+        target: ``module:Class`` of its reader.
+        media_types: of each file suffix.
+        hit: what one hit is when hits of this modality are asked for: the file or a piece of it.
+    """
 
     target: str
     media_types: Mapping[str, str]
+    hit: Literal["asset", "document"] = "asset"
 
 
+# In the order in which a new collection gets its channels.
 MODALITIES: Mapping[Modality, ModalityEntry] = MappingProxyType(
     {
         "image": ModalityEntry(
@@ -109,6 +117,7 @@ MODALITIES: Mapping[Modality, ModalityEntry] = MappingProxyType(
                 ".pdf": "application/pdf",
                 ".txt": "text/plain",
             },
+            hit="document",  # a caption, a passage
         ),
     }
 )

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from retrieval.errors import QueryError
+from retrieval.registry import MODALITIES
 from retrieval.schema import Compare, Filter, Modality
 
 from .backends import Backends
@@ -47,7 +48,8 @@ def search(
         where: a filter, or an SQL WHERE expression (see `parse_where`).
         modality: what kind of hit comes back: assets of that modality, or, where hits are
             documents, documents of it. It silences no leg: a caption finds its picture.
-        group_by: what a hit is. None: a document for texts (a caption, a passage), else an asset.
+        group_by: what a hit is. None: what the modality's entry in the registry says (for texts a
+            document: a caption, a passage), else an asset.
 
     Raises:
         QueryError, FilterError: the question can't be asked.
@@ -56,7 +58,8 @@ def search(
     """
     if k < 1:
         raise QueryError(f"{k} hits can't be found.", advice="Ask for at least 1.")
-    group_by = group_by or ("document" if modality == "text" else "asset")
+    entry = MODALITIES.get(modality) if modality else None
+    group_by = group_by or (entry.hit if entry else "asset")
     of_documents = modality if group_by == "document" else None
     of_assets = modality if group_by == "asset" else None
     if isinstance(where, str):

@@ -6,11 +6,14 @@ import os
 from dataclasses import fields
 from pathlib import Path
 
+import click
 import pytest
 from PIL import Image
 
+from cli.commands import search
 from cli.errors import ExitCode
 from retrieval import Hit
+from retrieval.registry import MODALITIES
 from retrieval.schema import path_of
 from tests import corpus
 
@@ -116,6 +119,13 @@ def test_a_control_character_in_a_caption_is_harmless(indexed: Path, echolens: E
 def test_k_is_how_many(indexed: Path, echolens: Echolens) -> None:
     assert len(echolens("search", "red", *PATHS, "-k", "2").lines) == 2
     assert len(echolens("search", "red", *PATHS, "-k", "50").lines) == 3
+
+
+def test_every_modality_of_the_registry_can_be_asked_for() -> None:
+    """Written out in the command, so that its help loads nothing of the library."""
+    (option,) = (o for o in search.command.params if o.name == "modality")
+    assert isinstance(option.type, click.Choice)
+    assert set(option.type.choices) == set(MODALITIES)
 
 
 def test_nothing_found_is_told_by_the_exit_code(indexed: Path, echolens: Echolens) -> None:

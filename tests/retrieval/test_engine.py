@@ -653,6 +653,17 @@ def test_a_filter_of_ten_levels_is_no_damage(some: Open) -> None:
     assert len(search(some.backends, parse_query("red"), where=where, k=50)) == len(SOME)
 
 
+def test_what_a_hit_is_stands_in_the_registry(some: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    def names() -> set[str]:
+        hits = search(some.backends, parse_query("red thing"), k=36, modality="image")
+        return {leg.name for hit in hits for leg in hit.legs}
+
+    assert "words" in names()
+    image = replace(registry.MODALITIES["image"], hit="document")
+    monkeypatch.setattr(engine, "MODALITIES", {**registry.MODALITIES, "image": image})
+    assert names() == {f"{SPACE}/image by text"}
+
+
 # --------------------------------------------------------------------------- what is shown
 
 
