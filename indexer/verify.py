@@ -81,7 +81,7 @@ class _Check:
     redo: set[str] = field(default_factory=set)  # assets that the next run must do again
     notes: list[str] = field(default_factory=list)
     complete: bool = True
-    going: set[str] = field(default_factory=set)  # documents whose deletion was begun
+    going: set[str] = field(default_factory=set)  # documents that come or go
     changing: set[str] = field(default_factory=set)  # assets whose documents have yet to follow
 
     def found(self, problem: str, mend: Callable[[], object] | None = None) -> None:
@@ -102,19 +102,21 @@ class _Check:
     def begun(self) -> None:
         """What a run that was killed has begun: finished when repairing, else noted."""
         ledger = self.session.ledger
-        self.going = {name for name, _ in ledger.deletions()}
-        self.changing = set(ledger.rechecks())
         if self.repair:
-            self.writer.finish_deletions()
-            for asset in self.changing:
-                self.writer.reconcile(asset)
-            self.going, self.changing = set(), set()
-        for count, what in (
-            (len(self.going), "documents are being deleted"),
-            (len(self.changing), "assets have changed sightings"),
+            self.writer.finish()
+        deletions, arrivals, rechecks = ledger.deletions(), ledger.arrivals(), ledger.rechecks()
+        self.going = {name for name, _ in deletions} | {name for _, name, _ in arrivals}
+        self.changing = {asset for asset, *_ in arrivals} | set(rechecks)
+        for begun, what in (
+            (deletions, "documents to delete"),
+            (arrivals, "documents or copies to write"),
+            (rechecks, "assets whose sightings have changed"),
         ):
-            if count:
-                self.notes.append(f"{count} {what}; the next run of `index` finishes that.")
+            if begun:
+                self.notes.append(
+                    f"A run that was ended has begun with {len(begun)} {what}; the next one "
+                    "finishes that."
+                )
 
     def files(self) -> None:
         """The stores' own checksums and derived data."""
@@ -222,6 +224,8 @@ class _Check:
         """Copies that are damaged, or that no file needs."""
         backends = self.session.backends
         for asset in list(backends.assets.scan()):
+            if asset in self.changing:
+                continue
             self.checked["assets"] += 1
             with backends.assets.open(asset) as file:
                 intact = hashlib.file_digest(file, "sha256").hexdigest() == asset  # type: ignore[arg-type]

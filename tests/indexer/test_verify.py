@@ -197,20 +197,24 @@ def test_a_sound_collection(photos: Collection) -> None:
 
 
 def test_looking_writes_nothing_and_tells_what_was_begun(photos: Collection) -> None:
-    """A deletion and a change of sightings that a killed run has begun."""
+    """A deletion, a change of sightings and an arrival, as killed runs leave them."""
     with writing(photos) as session:
         documents = session.backends.documents
-        gone, kept = [d for d in documents.scan() if d.kind == "image"][:2]
+        gone = next(d for d in documents.scan() if d.kind == "image")
+        session.ledger.intend_recheck([gone.asset])
         session.ledger.intend_deletion([gone])
-        session.ledger.intend_recheck([kept.asset])
         documents.delete([gone.id])
-        documents.forget([s.uri for s in documents.sightings([kept.asset])[kept.asset]])
+        session.ledger.intend_arrivals([("ab" * 32, "cd" * 16, IMAGES)])
+        vector = np.eye(1, 32, dtype=np.float32)
+        session.backends.vectors[IMAGES].upsert(["cd" * 16], vector)
     before = _bytes_of(photos)
 
     report = verify(photos)
 
-    assert [note.partition(" ")[0] for note in report.notes] == ["1", "1"]
-    assert all("the next run of `index` finishes that" in note for note in report.notes)
+    assert report.problems == ()
+    assert report.complete
+    assert len(report.notes) == 3
+    assert all("the next one finishes that" in note for note in report.notes)
     assert _bytes_of(photos) == before
     assert verify(photos, repair=True).notes == ()
     assert _bytes_of(photos) != before
