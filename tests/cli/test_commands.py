@@ -108,8 +108,8 @@ def test_verify_finds_damage_and_mends_it(photos: Path, tmp_path: Path, echolens
     echolens("index", photos)
     sound = echolens("verify")
     rows = max(
-        (f for f in (tmp_path / "collection" / "vectors").rglob("*") if f.suffix != ".sqlite"),
-        key=lambda file: file.stat().st_size if file.is_file() else -1,
+        (tmp_path / "collection" / "vectors").rglob("rows-*.f32"),
+        key=lambda file: file.stat().st_size,
     )
     data = bytearray(rows.read_bytes())
     data[len(data) // 2] ^= 0x40
