@@ -35,7 +35,7 @@ def command(call: Call, form: str, every: bool, nul: bool) -> ExitCode:
         found = list(failures(collection, every=every))
     if form == "table" and found:
         rows = [(f.reason.value, printable(path_of(f.uri)), printable(f.message)) for f in found]
-        output.table(("reason", "path", "what was wrong"), rows)
+        output.table(("reason", "path", "what was wrong"), rows, wrap=True)
     elif form == "jsonl":
         for item in found:
             name = path_of(item.uri)
