@@ -15,10 +15,12 @@ import os
 import shutil
 import sys
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 GAP = "  "
+PATHS = ("file", "path")  # columns that hold paths
+LEAST = 12  # columns that a cell keeps, however narrow the terminal
 
 
 def line(text: str = "") -> None:
@@ -49,21 +51,83 @@ def replace_line(text: str) -> None:
     _write(sys.stderr, f"\r{shown}{end}".encode(sys.stderr.encoding, "backslashreplace"))
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: str = "") -> None:
-    """Rows under their heads on stdout; columns whose head is in `right` are set to the right.
+def table(
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: str = "",
+    wrap: bool = False,
+    longest: int | None = None,
+) -> None:
+    """Rows under their heads on stdout, fitted to the terminal.
 
-    On a terminal the last column is cut to what fits; in a pipe nothing is cut.
+    There paths lose their middle and the last column its end, as much as is too wide; in a pipe
+    nothing is lost but what is over `longest`.
+
+    Args:
+        head: names of the columns; one called ``file`` or ``path`` has paths.
+        rows: a cell for each column.
+        right: columns that are set to the right.
+        wrap: whether the last column goes on below instead of being cut.
+        longest: columns of the last one, at most.
     """
     widths = [max(map(width, column)) for column in zip(head, *rows, strict=True)]
-    if sys.stdout.isatty():
-        taken = sum(widths[:-1]) + len(GAP) * (len(widths) - 1)
-        widths[-1] = min(widths[-1], max(shutil.get_terminal_size().columns - taken, 12))
+    if longest is not None:
+        widths[-1] = min(widths[-1], longest)
+    columns = terminal_columns()
+    if columns is not None:
+        _narrow(widths, [name in PATHS for name in head], columns - len(GAP) * (len(widths) - 1))
     for cells in (head, *rows):
-        padded = (
-            fit(cell, size, to_right=name in right.split())
-            for name, cell, size in zip(head, cells, widths, strict=True)
-        )
-        line(GAP.join(padded).rstrip())
+        *others, last = cells
+        below = list(_wrapped(last, widths[-1])) if wrap else [last]
+        for index, part in enumerate(below):
+            shown = (*(others if index == 0 else [""] * len(others)), part)
+            padded = (
+                (fit_path if name in PATHS else fit)(cell, size, to_right=name in right.split())
+                for name, cell, size in zip(head, shown, widths, strict=True)
+            )
+            line(GAP.join(padded).rstrip())
+
+
+def terminal_columns() -> int | None:
+    """Columns of the terminal that stdout is; None when it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _narrow(widths: list[int], are_paths: Sequence[bool], room: int) -> None:
+    """Take from the paths and the last column, the wider first, what is over `room`."""
+    flexible = [i for i, is_path in enumerate(are_paths) if is_path or i == len(widths) - 1]
+    left = room - sum(size for i, size in enumerate(widths) if i not in flexible)
+    for taken, index in enumerate(sorted(flexible, key=lambda i: widths[i])):
+        share = max(left // (len(flexible) - taken), LEAST)
+        widths[index] = min(widths[index], share)
+        left -= widths[index]
+
+
+def _wrapped(text: str, size: int) -> Iterator[str]:
+    """Lines of at most `size` columns, broken at spaces where there are any."""
+    line = ""
+    for word in text.split(" "):
+        if width(f"{line} {word}" if line else word) <= size:
+            line = f"{line} {word}" if line else word
+            continue
+        if line:
+            yield line
+        line = word
+        while width(line) > size:
+            piece = _cut(line, size) or line[0]
+            yield piece
+            line = line[len(piece) :]
+    yield line
+
+
+def fit_path(text: str, size: int, *, to_right: bool = False) -> str:
+    """`text` in exactly `size` columns: padded, or without its middle, since names come last."""
+    if width(text) > size:
+        start = _cut(text, (size - 1) // 3)
+        end = _cut(text[::-1], size - 1 - width(start))[::-1]
+        text = f"{start}…{end}"
+    return fit(text, size, to_right=to_right)
 
 
 def fit(text: str, size: int, *, to_right: bool = False) -> str:

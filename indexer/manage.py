@@ -16,7 +16,7 @@ from pathlib import Path
 from retrieval.collection import Collection
 from retrieval.errors import UsageError
 from retrieval.manifest import write_manifest
-from retrieval.schema import printable, uri_of
+from retrieval.schema import SkipReason, printable, uri_of
 
 from .fields import FieldTypes
 from .ledger import CHUNK, Ledger, Row
@@ -28,12 +28,20 @@ from .write import Writer
 _ASSET = re.compile(r"[0-9a-f]{64}")
 
 
-def failures(collection: Collection) -> Iterator[Failure]:
-    """Every file that should have been indexed and could not be, in the order of its path."""
+def failures(collection: Collection, *, every: bool = False) -> Iterator[Failure]:
+    """The files that should have been indexed and could not be, in the order of their paths.
+
+    Args:
+        collection: the collection.
+        every: also those that are skipped and are no failure: of other kinds, without content,
+            taken out.
+    """
     with closing(Ledger(collection.directory, read_only=True)) as ledger:
         for row in ledger.scan("skipped"):
-            if row.reason is not None and row.reason.is_failure:
+            if row.reason is not None and (every or row.reason.is_failure):
                 yield Failure(row.uri, row.reason, row.message)
+        for row in ledger.scan("erased") if every else ():
+            yield Failure(row.uri, SkipReason.REMOVED, "was taken out; `index --restore` undoes it")
 
 
 def status(collection: Collection) -> Status:

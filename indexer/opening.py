@@ -11,6 +11,7 @@ encodes a probe again and compares: an encoder that went wrong in silence writes
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
@@ -234,11 +235,27 @@ def _locked(directory: Path) -> Iterator[None]:
             advice="Wait until it has ended; searching goes on meanwhile.",
         ) from error
     except (OSError, NotImplementedError) as error:
-        raise StoreUnreachableError(
-            f"{directory / LOCK} can't be locked: {error}.",
-            advice="Keep the collection on a local disk: some network file systems can't lock.",
-        ) from error
+        raise _unlockable(directory, error) from error
     try:
         yield
     finally:
         lock.release()
+
+
+def _unlockable(directory: Path, error: Exception) -> StoreUnreachableError:
+    """What kept the lock from being taken: no room, no permission, or a file system without."""
+    code = getattr(error, "errno", None)
+    why = getattr(error, "strerror", None) or str(error)
+    if code in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return StoreUnreachableError(
+            f"{directory} can't be written: {why}.",
+            advice="Searching it works; to change it, ask for permission or copy the folder.",
+        )
+    if code in (errno.ENOSPC, errno.EDQUOT):
+        return StoreUnreachableError(
+            f"{directory} can't be written: {why}.", advice="Make room and run it again."
+        )
+    return StoreUnreachableError(
+        f"{directory / LOCK} can't be locked: {why}.",
+        advice="Keep the collection on a local disk: some network file systems can't lock.",
+    )

@@ -20,6 +20,7 @@ from threading import Thread
 from retrieval.collection import Collection
 from retrieval.errors import UsageError
 from retrieval.manifest import write_manifest
+from retrieval.schema import printable
 
 from . import registry
 from .calibrate import calibrated
@@ -155,15 +156,25 @@ class _Run:
         self._count_ahead(sources)
         with Decoder(self._workers, self._maker.limits) as decoder:
             for source in sources:
-                changed = self._triage.changed(source.items())
+                changed = self._triage.changed(source.items(), source.roots)
                 for batch in _batches(self._maker.entries(changed, decoder)):
                     self._commit(batch)
                 self._maker.flush_skipped()
-                sweep(source.roots, self._ledger, self._tally, prune=self._options.prune)
+                self._sweep(source.roots)
         self._writer.finish()
         self._maker.types.keep(self._backends.documents.fields())
         self._save_fields()
         self._calibrate()
+
+    def _sweep(self, roots: Sequence[str]) -> None:
+        for root in roots:
+            before = self._tally.missing
+            sweep([root], self._ledger, self._tally, prune=self._options.prune)
+            if kept := self._tally.missing - before:
+                self._tally.warn(
+                    f"{printable(root)}: gone, empty or on another device; what is known of its "
+                    f"{kept:,} files is kept until --prune"
+                )
 
     def _commit(self, batch: Sequence[Entry]) -> None:
         self._save_fields()
@@ -180,7 +191,8 @@ class _Run:
 
     def _preview(self, sources: Sequence[Source]) -> None:
         for source in sources:
-            for _ in self._triage.changed(source.items()):
+            for changed in self._triage.changed(source.items(), source.roots):
+                self._tally.planned.append(changed.item.uri)
                 self._tally.count("indexed")
 
     def _count_ahead(self, sources: Sequence[Source]) -> None:

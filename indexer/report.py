@@ -28,7 +28,8 @@ class IndexReport:
         seconds: by the clock, from start to end.
         stages: seconds in which a stage was busy: ``read``, ``decode``, ``encode``, ``write``.
         interrupted: whether the user stopped it; run again to go on.
-        dry_run: whether nothing was written.
+        dry_run: whether nothing was written, and no file read: `indexed` counts those to read.
+        planned: URIs of the files that a dry run would have read.
     """
 
     indexed: int = 0
@@ -45,6 +46,7 @@ class IndexReport:
     stages: Mapping[str, float] = field(default_factory=dict)
     interrupted: bool = False
     dry_run: bool = False
+    planned: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:
@@ -58,8 +60,9 @@ class IndexReport:
 
     def accounting(self) -> str:
         """``indexed N, unchanged U, duplicates D, skipped S = total``."""
+        done = "would read" if self.dry_run else "indexed"
         return (
-            f"indexed {self.indexed}, unchanged {self.unchanged}, duplicates {self.duplicates}, "
+            f"{done} {self.indexed}, unchanged {self.unchanged}, duplicates {self.duplicates}, "
             f"skipped {sum(self.skipped.values())} = {self.total}"
         )
 

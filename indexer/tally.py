@@ -28,6 +28,7 @@ class Tally:
         self.sidecars = self.excluded = self.passed_over = self.vanished = self.missing = (
             self.unchanged
         ) = 0
+        self.planned: list[str] = []
         self._outcomes: Counter[Outcome] = Counter()
         self._skipped: Counter[SkipReason] = Counter()
         self._warnings: list[str] = []
@@ -84,4 +85,5 @@ class Tally:
             stages=dict(self._stages),
             interrupted=interrupted,
             dry_run=dry_run,
+            planned=tuple(self.planned),
         )

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from retrieval.schema import Modality, SkipReason, path_of
+from retrieval.schema import Modality, SkipReason, path_of, printable, uri_of
 
 from .ledger import CHUNK, Ledger, Row
 from .schema import Excluded, Item, Skipped
@@ -62,8 +62,16 @@ class Triage:
     dry_run: bool
     skip: Callable[[Skipped, str, Row | None], None]
 
-    def changed(self, found: Iterable[Item | Skipped | Excluded]) -> Iterator[Changed]:
-        """The files to read, in the source's order; all others are counted."""
+    def changed(
+        self, found: Iterable[Item | Skipped | Excluded], named: Iterable[str] = ()
+    ) -> Iterator[Changed]:
+        """The files to read, in the source's order; all others are counted.
+
+        Args:
+            found: what a source gives.
+            named: the paths that the user gave; one that never existed is told and forgotten.
+        """
+        given = frozenset(map(uri_of, named))
         rest = iter(found)
         while chunk := list(islice(rest, CHUNK)):
             files = self._unmet(chunk)
@@ -73,6 +81,8 @@ class Triage:
                 if row and row.missing and not self.dry_run:
                     row = replace(row, missing=False)
                     self.ledger.put([row])
+                if row is None and self._is_slip(file, given):
+                    continue
                 if self._must_read(file, row):
                     assert isinstance(file, Item)
                     yield Changed(file, row)
@@ -121,6 +131,15 @@ class Triage:
             self.tally.unchanged += 1
             self.tally.tell()
         return False
+
+    def _is_slip(self, file: Item | Skipped, given: Collection[str]) -> bool:
+        """Whether there is nothing of that name and never was: then the ledger is spared it."""
+        path = path_of(file.uri)
+        if not isinstance(file, Skipped) or file.uri not in given or os.path.lexists(path):
+            return False
+        self.tally.count("skipped", file.reason)
+        self.tally.warn(f"{printable(path)}: no such file or folder")
+        return True
 
 
 def signature(item: Item) -> str:

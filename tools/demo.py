@@ -7,16 +7,20 @@ a contact sheet. Touches: the folder `demo/` of the clone. Never: the network.
 from __future__ import annotations
 
 import argparse
+import hashlib
+import os
 import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "demo"
 COLLECTION = "demo/collection"
+OWN = "demo/own"  # the collection of a folder of one's own
 SHEET = "demo/sheet.png"
 
 # Photos of the scikit-image package, some with our captions. Most go without, as photos do: they
@@ -52,11 +56,26 @@ def main() -> None:
     for picture in (arguments.media, arguments.picture):
         if picture and not Path(picture).expanduser().exists():
             sys.exit(f"error: {picture} does not exist.")
+    (ROOT / SHEET).unlink(missing_ok=True)
     if arguments.media:
-        _own(arguments.media, arguments.query or "a photo of people", arguments.picture)
+        collection = _collection_of(arguments.media)
+        _own(
+            Echolens(collection),
+            arguments.media,
+            arguments.query or "a photo of people",
+            arguments.picture,
+        )
     else:
-        _packaged()
-    print(f"\nThe contact sheet is {ROOT / SHEET}; the collection is {ROOT / COLLECTION}.")
+        collection = COLLECTION
+        _packaged(Echolens(collection))
+    sheet = f"The contact sheet is {ROOT / SHEET}; t" if (ROOT / SHEET).exists() else "T"
+    print(f"\n{sheet}he collection is {ROOT / collection}.")
+
+
+def _collection_of(folder: str) -> str:
+    """A collection for each folder, so that an answer shows nothing of another."""
+    path = Path(folder).expanduser().resolve()
+    return f"{OWN}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
 
 
 def _arguments() -> argparse.Namespace:
@@ -67,7 +86,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _packaged() -> None:
+def _packaged(echolens: Echolens) -> None:
     _copy_photos(DEMO / "photos")
     echolens("index", "demo/photos")
     say("By words. This photo has no caption; it is found by what it shows:")
@@ -85,11 +104,13 @@ def _packaged() -> None:
     echolens("search", words, "-k", "4", "--sheet", SHEET)
 
 
-def _own(folder: str, words: str, picture: str | None) -> None:
+def _own(echolens: Echolens, folder: str, words: str, picture: str | None) -> None:
     echolens("index", folder)
+    if not echolens.finds(words):
+        sys.exit(f"error: nothing could be indexed in {folder}.\n next: Give a folder with photos.")
     say("By words:")
     echolens("search", words, "-k", "5")
-    picture = picture or _first_hit(words)
+    picture = picture or echolens.first_picture(words)
     if picture:
         say("By a picture:")
         echolens("search", "--image", picture, "-k", "5")
@@ -115,30 +136,45 @@ def _copy_photos(folder: Path) -> None:
             sidecar.write_text(caption + "\n", encoding="utf-8")
 
 
-def _first_hit(words: str) -> str | None:
-    options = ["--modality", "image", "-k", "1", "--format", "paths", "-0", "-q"]
-    found = subprocess.run(
-        [*_program(), "search", words, *options], cwd=ROOT, capture_output=True, check=False
-    )
-    name = found.stdout.rstrip(b"\0")
-    return str(name, sys.getfilesystemencoding(), "surrogateescape") if name else None
-
-
 def say(text: str) -> None:
     """A heading between two commands."""
     print(f"\n{text}", flush=True)
 
 
-def echolens(*arguments: str) -> None:
-    """Show a command as one would type it, and run it; nothing found is no reason to stop."""
-    print(f"$ echolens -c {COLLECTION} {shlex.join(arguments)}", flush=True)
-    code = subprocess.run([*_program(), *arguments], cwd=ROOT, check=False).returncode
-    if code not in (0, 1, 3):
-        sys.exit(code)
+@dataclass(frozen=True)
+class Echolens:
+    """The command, for one collection (a path below the clone)."""
 
+    collection: str
 
-def _program() -> list[str]:
-    return [str(Path(sys.executable).with_name("echolens")), "-c", COLLECTION]
+    def __call__(self, *arguments: str) -> None:
+        """Show a command as one would type it, and run it; nothing found is no reason to stop."""
+        print(f"$ echolens -c {self.collection} {shlex.join(arguments)}", flush=True)
+        code = subprocess.run([*self._program, *arguments], cwd=ROOT, check=False).returncode
+        if code not in (0, 1, 3):
+            sys.exit(code)
+
+    def finds(self, words: str) -> bool:
+        """Whether there is anything at all to be found."""
+        return bool(self._first_path(words))
+
+    def first_picture(self, words: str) -> str | None:
+        """The path of the picture that fits best."""
+        return self._first_path(words, "--modality", "image")
+
+    def _first_path(self, words: str, *options: str) -> str | None:
+        more = ["-k", "1", "--format", "paths", "-0", "-q"]
+        found = subprocess.run(
+            [*self._program, "search", words, *options, *more],
+            cwd=ROOT,
+            capture_output=True,
+            check=False,
+        )
+        return os.fsdecode(found.stdout.rstrip(b"\0")) or None
+
+    @property
+    def _program(self) -> list[str]:
+        return [str(Path(sys.executable).with_name("echolens")), "-c", self.collection]
 
 
 if __name__ == "__main__":

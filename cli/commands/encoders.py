@@ -43,6 +43,7 @@ def command(form: str) -> ExitCode:
         output.table(
             ("encoder", "state", "what it is"),
             [(url, install or "installed", about) for url, about, install in rows],
+            wrap=True,
         )
     return ExitCode.DONE
 

@@ -14,15 +14,17 @@ from ..options import Call, common, formats
 
 @click.command("failures")
 @formats("table", "jsonl", "paths")
+@click.option("--all", "every", is_flag=True, help="Every skipped file, also where that is right.")
 @click.option("-0", "nul", is_flag=True, help="With --format paths: end each in NUL.")
 @common
 @click.pass_obj
-def command(call: Call, form: str, nul: bool) -> ExitCode:
+def command(call: Call, form: str, every: bool, nul: bool) -> ExitCode:
     """List the files that could not be indexed, and why.
 
     \b
     Examples:
       echolens failures
+      echolens failures --all
       echolens failures --format paths -0 | xargs -0 ls -l
       echolens index --retry
     """
@@ -30,10 +32,10 @@ def command(call: Call, form: str, nul: bool) -> ExitCode:
     from retrieval.schema import path_of, printable
 
     with call.open() as collection:
-        found = list(failures(collection))
+        found = list(failures(collection, every=every))
     if form == "table" and found:
         rows = [(f.reason.value, printable(path_of(f.uri)), printable(f.message)) for f in found]
-        output.table(("reason", "path", "what was wrong"), rows)
+        output.table(("reason", "path", "what was wrong"), rows, wrap=True)
     elif form == "jsonl":
         for item in found:
             name = path_of(item.uri)
@@ -43,5 +45,5 @@ def command(call: Call, form: str, nul: bool) -> ExitCode:
         for item in found:
             output.path(path_of(item.uri), end=b"\0" if nul else b"\n")
     if not found:
-        call.note("nothing failed")
+        call.note("nothing was skipped" if every else "nothing failed")
     return ExitCode.DONE

@@ -72,7 +72,7 @@ def command(call: Call, /, paths: tuple[str, ...], nul: bool, **options: Any) ->
         raise click.UsageError("Name at least one file or folder, or `-` for a list on stdin.")
     sources = list(_read_sources(paths, nul))
     with (
-        _collection(call, new, dry_run=options["dry_run"]) as collection,
+        _collection(call, new, sources, options) as collection,
         ProgressLine(quiet=call.quiet) as progress,
     ):
         report = index(sources, collection, options=IndexOptions(**options), watch=progress)
@@ -92,23 +92,44 @@ def _read_sources(paths: tuple[str, ...], nul: bool) -> Iterator[str]:
 
 
 @contextmanager
-def _collection(call: Call, new: dict[str, Any], *, dry_run: bool) -> Iterator[Collection]:
+def _collection(
+    call: Call, new: dict[str, Any], sources: list[str], options: dict[str, Any]
+) -> Iterator[Collection]:
     """The collection of this run: an existing one, a new one, or a stand-in for a dry run."""
     from indexer import create
     from retrieval import open_collection
 
-    if _exists(call.collection):
+    if options["retry"] or _exists(call.collection):
         asked_for = any(new.values())  # `create` refuses what the collection isn't
         opened = create(call.collection, **new) if asked_for else open_collection(call.collection)
         with opened:
             yield opened
         return
-    _say_encoder(call, new["encoder"])
+    if not options["captions"]:
+        _check_something_is_there(sources)
     with (
-        TemporaryDirectory() if dry_run else nullcontext() as folder,
+        TemporaryDirectory() if options["dry_run"] else nullcontext() as folder,
         create(Path(folder, "dry") if folder else call.collection, **new) as made,
     ):
+        if not folder:
+            _say_encoder(call, new["encoder"])
         yield made
+
+
+def _check_something_is_there(sources: list[str]) -> None:
+    """A slip of the pen makes no collection, whose encoder would be fixed for good."""
+    from retrieval.errors import MissingPartError
+    from retrieval.schema import printable
+
+    if any(os.path.lexists(os.path.expanduser(path)) for path in sources if "\0" not in path):
+        return
+    if not sources:
+        raise click.UsageError("There is nothing to index: the list on stdin is empty.")
+    others = f" (nor any of the {len(sources) - 1:,} others)" if len(sources) > 1 else ""
+    raise MissingPartError(
+        f"{printable(sources[0])}: no such file or folder{others}.",
+        advice="Check the path; nothing was indexed and no collection made.",
+    )
 
 
 def _exists(name: str | None) -> bool:
@@ -142,7 +163,7 @@ def _show(call: Call, report: IndexReport) -> None:
     if report.skipped:
         counts = sorted(report.skipped.items(), key=lambda item: -item[1])
         reasons = ", ".join(f"{count} {reason.value}" for reason, count in counts if count)
-        call.note(f"skipped: {reasons}; `echolens failures` lists them")
+        call.note(f"skipped: {reasons}{_where_listed(report)}")
     beside = {
         "sidecars read": report.sidecars,
         "excluded": report.excluded,
@@ -157,4 +178,25 @@ def _show(call: Call, report: IndexReport) -> None:
         call.note(f"time: {duration(report.seconds)}" + (f" ({stages})" if stages else ""))
     if report.interrupted:
         call.note("interrupted: run the same command again to go on")
-    output.line(("dry run: " if report.dry_run else "") + report.accounting())
+    if report.dry_run:
+        _show_plan(call, report)
+    else:
+        output.line(report.accounting())
+
+
+def _where_listed(report: IndexReport) -> str:
+    """Which command lists the skipped files; a dry run notes none, nor does a path never seen."""
+    noted = {reason for reason in report.skipped if reason != "disappeared"}
+    if report.dry_run or not noted:
+        return ""
+    only_failed = all(reason.is_failure for reason in noted)
+    return f"; `echolens failures{'' if only_failed else ' --all'}` lists them"
+
+
+def _show_plan(call: Call, report: IndexReport) -> None:
+    from retrieval.schema import path_of, printable
+
+    if call.verbose:
+        for uri in report.planned:
+            call.note(f"would read {printable(path_of(uri))}")
+    output.line(f"dry run: {report.accounting()}; contents are not read")

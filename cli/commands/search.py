@@ -23,6 +23,7 @@ from ..sheet import write_sheet
 if TYPE_CHECKING:
     from retrieval import Hit, Part, Query, Results
 
+TEXT = 100  # columns of a text in the table; --format jsonl has all of it
 PART_HELP = "words, image:FILE or like:DOCUMENT, weighted as 2:PART"
 
 
@@ -168,7 +169,7 @@ def _read(file: BinaryIO, limit_bytes: int) -> bytes:
 def _show(results: Results, form: str, end: bytes) -> None:
     if form == "table" and results:
         head = ("rank", "score", "file", "text")
-        output.table(head, [_row(hit) for hit in results], right="rank score")
+        output.table(head, [_row(hit) for hit in results], right="rank score", longest=TEXT)
     elif form == "jsonl":
         for hit in results:
             output.record(as_record(hit))

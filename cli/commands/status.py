@@ -40,7 +40,7 @@ def command(call: Call, form: str) -> ExitCode:
         if form == "jsonl":
             output.record(_record(collection, figures))
         else:
-            output.table(("what", "how much"), list(_rows(collection, figures)))
+            output.table(("what", "how much"), list(_rows(collection, figures)), wrap=True)
     return ExitCode.DONE
 
 

@@ -6,6 +6,10 @@ Touches: nothing: pure. Never: passes a person's text on to a store.
 A ``where`` is an SQL expression. sqlglot parses it; the nodes named below are turned into the small
 tree of `retrieval.schema`, and every other one is refused. sqlglot takes half a second to import,
 so only a search with a ``where`` does.
+
+A date that is cut short names an interval, as people mean it: ``= '2024-05'`` is any time in that
+May, ``> '2024'`` is after that year. It is rewritten here into comparisons with the interval's
+ends, so that every store goes on comparing text.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -30,10 +35,14 @@ from retrieval.schema import (
     Like,
     Not,
     Or,
+    printable,
 )
 
 _EXAMPLE = "Write it like: year >= 2020 AND (camera LIKE 'Canon%' OR taken < '2019-06')."
-_ISO_PREFIX = re.compile(r"\d{4}(-(\d\d(-(\d\d(T.*)?)?)?)?)?", re.ASCII)
+_DATE = re.compile(
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ](\d\d)(?::(\d\d)(?::(\d\d)(.*))?)?)?)?)?", re.ASCII
+)
+_END_OF_TIME = "9999-12-31T24"  # after every date that can be written
 _OPERATORS = {"eq": "=", "neq": "!=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
@@ -50,7 +59,8 @@ def parse_where(text: str, fields: Mapping[str, FieldType]) -> Filter:
     """Parse an SQL WHERE expression.
 
     Taken: ``AND OR NOT ( ) = != <> < <= > >= IN LIKE BETWEEN IS [NOT] NULL TRUE FALSE``, numbers,
-    strings, ``DATE '2020-05-01'``. A date is compared with any beginning of one: ``'2020-05'``.
+    strings, ``DATE '2020-05-01'``. A date may be cut short, and is then all that it names:
+    ``'2020-05'`` is that month.
 
     Args:
         text: the expression; field names may be in double quotes.
@@ -65,6 +75,8 @@ def parse_where(text: str, fields: Mapping[str, FieldType]) -> Filter:
 
     if not text.strip():
         raise FilterError("The filter is empty.", advice=_EXAMPLE)
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise FilterError(f"The filter `{printable(text)}` isn't valid UTF-8.", advice=_EXAMPLE)
     try:
         statements = parse(text)
         if len(statements) != 1 or statements[0] is None:
@@ -120,18 +132,38 @@ class _Reader:
                 f"`{name}` is true or false and has no order (`{node.sql()}`).",
                 advice=f"Write `{name} = TRUE`.",
             )
-        return Compare(name, op, value)
+        return self._comparison(name, op, value)
+
+    def _comparison(self, name: str, op: Any, value: FieldValue) -> Filter:
+        if self._fields[name] != "date":
+            return Compare(name, op, value)
+        start, end = _interval(str(value))
+        if end is None:
+            return Compare(name, op, start)
+        below, inside = Compare(name, "<", start), Compare(name, ">=", start)
+        up_to, above = Compare(name, "<", end), Compare(name, ">=", end)
+        meant: Mapping[str, Filter] = {
+            "=": And((inside, up_to)),
+            "!=": Or((below, above)),
+            "<": below,
+            "<=": up_to,
+            ">": above,
+            ">=": inside,
+        }
+        return meant[op]
 
     def _in(self, node: Any) -> Filter:
         name = self._field(node.this)
-        return Or(tuple(Compare(name, "=", self._value(name, item)) for item in node.expressions))
+        return Or(
+            tuple(self._comparison(name, "=", self._value(name, item)) for item in node.expressions)
+        )
 
     def _between(self, node: Any) -> Filter:
         name = self._field(node.this)
         if self._fields[name] == "boolean":
             raise _refused(node)
         low, high = (self._value(name, node.args[end]) for end in ("low", "high"))
-        return And((Compare(name, ">=", low), Compare(name, "<=", high)))
+        return And((self._comparison(name, ">=", low), self._comparison(name, "<=", high)))
 
     def _like(self, node: Any) -> Filter:
         name, pattern = self._field(node.this), node.expression
@@ -167,7 +199,7 @@ class _Reader:
             "boolean": isinstance(value, bool),
             "number": isinstance(value, float),
             "text": isinstance(value, str),
-            "date": isinstance(value, str) and _ISO_PREFIX.fullmatch(value) is not None,
+            "date": isinstance(value, str) and _DATE.fullmatch(value) is not None,
         }
         if is_type[wanted]:
             return value
@@ -179,6 +211,47 @@ class _Reader:
 
 
 _PLURAL = {"boolean": "true or false", "number": "numbers", "text": "text", "date": "dates"}
+
+
+def _interval(date: str) -> tuple[str, str | None]:
+    """``[start, end)`` of a date cut short; no end where it is an instant, with more than seconds.
+
+    Both are as short as can be, since a file's date may lack its time: in text, ``2024-05-06`` is
+    less than ``2024-05-06T00``.
+    """
+    found = _DATE.fullmatch(date)
+    assert found is not None
+    given = [int(part) for part in found.groups()[:6] if part is not None]
+    start = date.replace(" ", "T", 1)
+    try:
+        first = datetime(*[*given, *(1, 1, 0, 0, 0)[len(given) - 1 :]])  # type: ignore[arg-type]
+    except ValueError as error:
+        raise FilterError(
+            f"There is no date `{date}` ({error}).", advice="Write it like: taken >= '2024-05'."
+        ) from error
+    if found[7]:
+        return start, None
+    try:
+        return start, _shortest(_next(first, len(given)))
+    except (OverflowError, ValueError):
+        return start, _END_OF_TIME
+
+
+def _next(moment: datetime, parts: int) -> datetime:
+    """The start of the next year (1 part), month (2), day, hour, minute or second (6)."""
+    if parts == 1:
+        return moment.replace(year=moment.year + 1)
+    if parts == 2:
+        return (moment + timedelta(days=31)).replace(day=1)
+    return moment + timedelta(**{("days", "hours", "minutes", "seconds")[parts - 3]: 1})
+
+
+def _shortest(moment: datetime) -> str:
+    """ISO 8601 without the zeros that a time ends in."""
+    text = moment.isoformat()
+    for zeros in (":00", ":00", "T00"):
+        text = text.removesuffix(zeros)
+    return text
 
 
 def _literal(node: Any) -> FieldValue:
@@ -218,6 +291,11 @@ def _negated(term: Filter) -> Filter:
 
 
 def _refused(node: Any) -> FilterError:
+    if node.key == "alias":  # `0x10` is to sqlglot the number 0, to be called x10
+        return FilterError(
+            f"The filter doesn't parse near `{node.alias}`.",
+            advice=f"Numbers are decimal, text is in single quotes. {_EXAMPLE}",
+        )
     return FilterError(f"A filter can't say `{node.sql()}`.", advice=_EXAMPLE)
 
 

@@ -88,7 +88,9 @@ def test_a_dry_run_writes_nothing(photos: Path, tmp_path: Path, echolens: Echole
     done = echolens("index", photos, "--dry-run")
 
     assert done.code == ExitCode.DONE
-    assert done.lines == ["dry run: " + _said(3)[0]]
+    assert done.lines == [
+        "dry run: would read 3, unchanged 0, duplicates 0, skipped 0 = 3; contents are not read"
+    ]
     assert not (tmp_path / "collection").exists()
 
 
@@ -204,3 +206,51 @@ def _wait_until_written(ledger: Path) -> None:
     while not (log.exists() and log.stat().st_size > 0):
         assert time.monotonic() < deadline_s
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("command", [["index"], ["index", "--dry-run"]])
+def test_a_slip_of_the_pen_makes_no_collection(
+    command: list[str], tmp_path: Path, echolens: Echolens
+) -> None:
+    done = echolens(*command, tmp_path / "nosuch")
+
+    assert done.code == ExitCode.MISSING
+    assert f"{tmp_path / 'nosuch'}: no such file or folder" in done.err
+    assert "encoder:" not in done.err
+    assert not (tmp_path / "collection").exists()
+
+
+def test_a_slip_beside_a_folder_is_named(photos: Path, tmp_path: Path, echolens: Echolens) -> None:
+    done = echolens("index", photos, tmp_path / "nosuch")
+
+    assert done.code == ExitCode.PARTLY
+    assert f"{tmp_path / 'nosuch'}: no such file or folder" in done.err
+    assert "lists them" not in done.err
+
+
+def test_retry_of_nothing_makes_no_collection(tmp_path: Path, echolens: Echolens) -> None:
+    done = echolens("index", "--retry")
+
+    assert done.code == ExitCode.MISSING
+    assert not (tmp_path / "collection").exists()
+
+
+def test_every_skipped_file_can_be_listed(photos: Path, echolens: Echolens) -> None:
+    (photos / "song.mp3").write_bytes(b"x")
+    corpus.text(photos / "blank.md", " ")
+    echolens("index", photos)
+    echolens("remove", photos / "red.png")
+
+    done = echolens("index", photos)
+    listed = echolens("failures", "--all", "--format", "jsonl").records
+
+    assert "`echolens failures --all` lists them" in done.err
+    assert {record["reason"] for record in listed} == {"unsupported", "no_content", "removed"}
+    assert echolens("failures").out == b""
+
+
+def test_a_dry_run_lists_what_it_would_read(photos: Path, echolens: Echolens) -> None:
+    done = echolens("index", photos, "--dry-run", "-v")
+
+    assert f"would read {photos / 'red.png'}" in done.err.splitlines()
+    assert done.err.count("would read") == 3

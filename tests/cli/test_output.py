@@ -7,6 +7,7 @@ import subprocess
 import sys
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -58,6 +59,53 @@ def test_a_table_lines_up_with_chinese_in_it(capfdbinary: pytest.CaptureFixture[
 
     lines = capfdbinary.readouterr().out.decode().splitlines()
     assert lines == ["rank  file     text", "   1  猫.jpg   x", "  10  dog.jpg  y"]
+
+
+PLACES = st.lists(st.tuples(SHOWN, SHOWN, SHOWN), max_size=4)
+
+
+@given(PLACES, st.integers(60, 120), st.booleans())
+def test_no_line_of_a_table_is_wider_than_the_terminal(
+    rows: list[tuple[str, str, str]], columns: int, wrap: bool
+) -> None:
+    rows = [(output.fit(reason, 10), path, text) for reason, path, text in rows]
+
+    lines = _table(("reason", "path", "text"), rows, columns, wrap=wrap)
+
+    assert max(map(output.width, lines)) <= columns
+
+
+def _table(
+    head: tuple[str, ...], rows: list[tuple[str, ...]], columns: int | None, **options: Any
+) -> list[str]:
+    lines: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(output, "terminal_columns", lambda: columns)
+        patch.setattr(output, "line", lines.append)
+        output.table(head, rows, **options)
+    return lines
+
+
+def test_a_long_path_keeps_its_name_and_a_wrapped_text_all_its_words() -> None:
+    path = "/home/somebody/Pictures/2024/a very long holiday by the sea/IMG_0042.jpg"
+    text = "is damaged or cut short: broken data stream when reading image file"
+
+    lines = _table(("reason", "path", "what was wrong"), [("corrupt", path, text)], 80, wrap=True)
+
+    assert lines[1].startswith("corrupt  /home/some")
+    assert "…" in lines[1]
+    assert "/IMG_0042.jpg  is damaged" in lines[1]
+    column = lines[0].index("what was wrong")
+    assert " ".join(line[column:] for line in lines[1:]) == text
+
+
+def test_in_a_pipe_a_text_is_shortened_only_where_it_may_be() -> None:
+    row = ("1", "a" * 300, "b" * 300)
+
+    assert _table(("rank", "file", "text"), [row], None)[1].count("b") == 300
+    shortened = _table(("rank", "file", "text"), [row], None, longest=100)[1]
+
+    assert (shortened.count("a"), shortened.count("b")) == (300, 99)
 
 
 def test_a_record_is_one_line_of_utf8_whatever_is_in_it(

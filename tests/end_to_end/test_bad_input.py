@@ -188,12 +188,16 @@ def test_a_file_that_is_closed_for_a_while_keeps_its_documents(tmp_path: Path) -
 
 def test_a_folder_that_is_missing_or_empty(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    missing = run([*INDEX, tmp_path / "missing"], tmp_path / "home")
-    assert missing.returncode == ExitCode.PARTLY
-    assert missing.stdout == "indexed 0, unchanged 0, duplicates 0, skipped 1 = 1\n"
+    alone = run([*INDEX, tmp_path / "missing"], tmp_path / "home")
+    assert alone.returncode == ExitCode.MISSING
+    assert not (tmp_path / "home" / "photos").exists()
     empty = run([*INDEX, tmp_path / "empty"], tmp_path / "home")
     assert empty.returncode == ExitCode.DONE
     assert empty.stdout == "indexed 0, unchanged 0, duplicates 0, skipped 0 = 0\n"
+    missing = run([*INDEX, tmp_path / "missing"], tmp_path / "home")
+    assert missing.returncode == ExitCode.PARTLY
+    assert missing.stdout == "indexed 0, unchanged 0, duplicates 0, skipped 1 = 1\n"
+    assert f"{tmp_path / 'missing'}: no such file or folder" in missing.stderr
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -319,3 +320,26 @@ def test_a_settings_file_that_is_wrong_is_told(text: str, says: str) -> None:
     with pytest.raises(UsageError, match=says) as raised:
         load_settings()
     assert str(config_path()) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "advice"),
+    [
+        (errno.EROFS, "photos can't be written: Read-only file system", "Searching it works"),
+        (errno.EACCES, "photos can't be written: Permission denied", "Searching it works"),
+        (errno.ENOSPC, "photos can't be written: No space left", "Make room"),
+        (errno.ENOLCK, "can't be locked: No locks available", "network file systems"),
+    ],
+)
+def test_what_keeps_the_lock_from_being_taken_is_told_apart(
+    code: int, message: str, advice: str, photos: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code), str(photos.directory / ".lock"))
+
+    monkeypatch.setattr(FileLock, "acquire", fail)
+
+    with pytest.raises(StoreUnreachableError, match=message) as caught, writing(photos):
+        pass
+    assert caught.value.advice.count(advice) == 1
+    assert str(caught.value).count(str(photos.directory)) == 1

@@ -11,7 +11,8 @@ from PIL import Image
 
 from indexer import IndexOptions, create, failures, index
 from retrieval.collection import Collection
-from tests import collections
+from retrieval.schema import uri_of
+from tests import collections, corpus
 
 
 @pytest.fixture
@@ -117,7 +118,7 @@ def test_a_folder_below_a_root_may_go(photos: Collection, tmp_path: Path) -> Non
 def test_a_root_that_came_back_is_no_failure_any_more(photos: Collection, tmp_path: Path) -> None:
     (tmp_path / "b").rename(tmp_path / "unplugged")
     assert index([str(tmp_path / "b")], photos).failed == 1
-    assert [failure.reason for failure in failures(photos)] == ["disappeared"]
+    assert list(failures(photos)) == []  # its files are missing; the folder is none
     (tmp_path / "unplugged").rename(tmp_path / "b")
     assert index([str(tmp_path / "b")], photos).failed == 0
     assert list(failures(photos)) == []
@@ -141,3 +142,34 @@ def test_another_device_number_counts_once_known_files_were_met(
     assert index([str(tmp_path / "b")], photos).unchanged == 2
     (tmp_path / "b/blue.png").unlink()
     assert index([str(tmp_path / "b")], photos).vanished == 1
+
+
+def test_a_path_that_never_was_is_named_and_forgotten(photos: Collection, tmp_path: Path) -> None:
+    slip = tmp_path / "nosuch"
+
+    report = index([str(tmp_path / "a"), str(slip)], photos)
+
+    assert report.skipped == {"disappeared": 1}
+    assert report.warnings == (f"{slip}: no such file or folder",)
+    assert list(failures(photos)) == []
+
+
+def test_a_root_whose_files_are_kept_as_missing_is_named(
+    photos: Collection, tmp_path: Path
+) -> None:
+    media = tmp_path / "b"
+    media.rename(tmp_path / "unplugged")
+
+    report = index(media, photos)
+
+    assert report.missing == 2
+    assert any(w.startswith(f"{media}: ") and "--prune" in w for w in report.warnings)
+
+
+def test_a_dry_run_names_what_it_would_read(photos: Collection, tmp_path: Path) -> None:
+    new = corpus.picture(tmp_path / "a" / "new.png", seed=77)
+
+    report = index(tmp_path / "a", photos, options=IndexOptions(dry_run=True))
+
+    assert report.planned == (uri_of(new),)
+    assert report.accounting().startswith("would read 1, unchanged ")

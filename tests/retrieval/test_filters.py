@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import operator
 import string
 import subprocess
 import sys
@@ -61,6 +63,8 @@ FIELDS: dict[str, FieldType] = {
         ("taken >= '2020-05'", Compare("taken", ">=", "2020-05")),
         ("taken < DATE '2020-05-01'", Compare("taken", "<", "2020-05-01")),
         ("taken < '2020-05-01T10:00:00'", Compare("taken", "<", "2020-05-01T10:00:00")),
+        ("taken <= '2020-12'", Compare("taken", "<", "2021-01-01")),
+        ("taken > '2020-05-01T23'", Compare("taken", ">=", "2020-05-02")),
         ("taken LIKE '%-05-%'", Like("taken", "%-05-%")),
         ("camera LIKE 'Can_n%'", Like("camera", "Can_n%")),
         ("camera NOT LIKE 'Canon%'", Not(Like("camera", "Canon%"))),
@@ -122,6 +126,12 @@ def test_sql_becomes_the_small_tree(text: str, tree: Filter) -> None:
         ("camera = 5", "`camera` holds text"),
         ("taken = 2020", "`taken` holds dates"),
         ("taken = 'yesterday'", "`taken` holds dates"),
+        ("taken >= '2024-13'", "no date `2024-13`"),
+        ("taken IN ('2024-05-99')", "no date `2024-05-99`"),
+        ("taken < '2023-02-29T10'", "no date `2023-02-29T10`"),
+        ("taken = '2024-05-06T25'", "no date"),
+        ("year > 0x10", "doesn't parse near `x10`"),
+        ("camera = 'a\udcff'", "UTF-8"),
         ("flash = 1", "`flash` holds true or false"),
         ("flash > TRUE", "has no order"),
         ("year LIKE '20%'", "LIKE compares text"),
@@ -151,10 +161,85 @@ def test_the_parser_is_loaded_for_a_where_only() -> None:
     assert done.stdout.strip() == "False"
 
 
+# Dates. The model cuts a stored date to the length of the one asked for and compares the two texts.
+
+ASKED_DATES = st.sampled_from(
+    [
+        "2019",
+        "2020",
+        "9999",
+        "2019-12",
+        "2020-05",
+        "2020-02",
+        "2019-12-31",
+        "2020-04-30",
+        "2020-05-01",
+        "2020-05-01T10",
+        "2020-04-30T23",
+        "2020-05-01T09:59",
+        "2020-05-01T10:00",
+        "2020-05-01T10:00:00",
+        "2019-12-31T23:59:59",
+        "2020-05-01T10:00:00.5",
+        "9999-12-31T23:59",
+    ]
+)
+STORED_DATES = st.one_of(
+    st.dates(datetime.date(2019, 12, 1), datetime.date(2020, 6, 2)).map(str),
+    st.datetimes(datetime.datetime(2019, 12, 31, 23), datetime.datetime(2020, 1, 1, 1)).map(
+        lambda moment: moment.isoformat(timespec="seconds")
+    ),
+    st.sampled_from(
+        [
+            "2020-05-01",
+            "2020-05-01T10:00",
+            "2020-05-01T10:00:00",
+            "2020-05-01T09:59:59.9",
+            "2020-04-30",
+            "2020-04-30T23:59:59Z",
+            "2019-12-31T23:59:59+02:00",
+            "9999-12-31T23:59:59",
+        ]
+    ),
+)
+
+
+@settings(deadline=None)
+@given(STORED_DATES, st.sampled_from(["=", "!=", "<", "<=", ">", ">="]), ASKED_DATES)
+def test_a_date_cut_short_is_all_that_it_names(stored: str, op: str, asked: str) -> None:
+    cut = stored if len(asked) > 19 else stored[: len(asked)]
+
+    meant = OF_TEXT[op](cut, asked)
+
+    assert holds(parse_where(f"taken {op} '{asked}'", FIELDS), {"taken": stored}) == meant
+    flipped = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}.get(op, op)
+    assert holds(parse_where(f"'{asked}' {flipped} taken", FIELDS), {"taken": stored}) == meant
+    assert not holds(parse_where(f"taken {op} '{asked}'", FIELDS), {})
+
+
+@settings(deadline=None)
+@given(STORED_DATES, ASKED_DATES, ASKED_DATES)
+def test_between_takes_both_its_dates_whole(stored: str, low: str, high: str) -> None:
+    def where(text: str) -> bool:
+        return holds(parse_where(text, FIELDS), {"taken": stored})
+
+    assert where(f"taken BETWEEN '{low}' AND '{high}'") == (
+        where(f"taken >= '{low}'") and where(f"taken <= '{high}'")
+    )
+    assert where(f"taken IN ('{low}', '{high}')") == (
+        where(f"taken = '{low}'") or where(f"taken = '{high}'")
+    )
+
+
+def test_a_date_with_a_space_before_its_time() -> None:
+    where = parse_where("taken = '2020-05-01 10:00'", FIELDS)
+    assert holds(where, {"taken": "2020-05-01T10:00:30"})
+
+
 # Random trees and sightings: parsing, our evaluation and SQLite's must agree.
 
 WORDS = st.sampled_from(["", "a", "A", "ab", "b%", "É", "é", "K", "\u212a", "海", "x_y"])
-DATES = st.sampled_from(["2019-12-31", "2020-05-01", "2020-05-01T10:00:00", "2021-01-01"])
+DATES = st.sampled_from(["2019-12-31", "2020-05-01", "2020-05-01T10:00:00.0", "2021-01-01"])
 NUMBERS = st.integers(-3, 3).map(float)
 VALUES: dict[FieldType, st.SearchStrategy[FieldValue]] = {
     "text": WORDS,
@@ -163,7 +248,17 @@ VALUES: dict[FieldType, st.SearchStrategy[FieldValue]] = {
     "boolean": st.booleans(),
 }
 NAMES = st.sampled_from(sorted(FIELDS))
-OPERATORS = ["=", "!=", "<", "<=", ">", ">="]
+OF_TEXT = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+OPERATORS = list(OF_TEXT)
+# What the trees ask with, so that a parsed tree is the one written; dates cut short are above.
+INSTANTS = st.sampled_from(["2019-12-31T10:00:00.0", "2020-05-01T10:00:00.0"])
 
 
 @st.composite
@@ -177,7 +272,8 @@ def leaves(draw: st.DrawFn) -> Filter:
         pieces = st.sampled_from(["%", "_", "a", "B", "é", "2020", "海", "k", "."])
         return Like(name, "".join(draw(st.lists(pieces, max_size=4))))
     operators = OPERATORS[:2] if type_ == "boolean" else OPERATORS
-    return Compare(name, draw(st.sampled_from(operators)), draw(VALUES[type_]))
+    values = INSTANTS if type_ == "date" else VALUES[type_]
+    return Compare(name, draw(st.sampled_from(operators)), draw(values))
 
 
 TREES = st.recursive(
