@@ -5,6 +5,8 @@ norm 1. Touches: encoders. Never: a store, a file.
 
 A document of several inputs gets the normalised mean of their vectors. What an encoder returns is
 checked before anything is written: a batch with a non-finite or unnormalised row is refused whole.
+A batch of different inputs that all get one and the same vector is suspicious, but may be right:
+blank pages, or words that the encoder doesn't know. Its probes decide, which costs a few inputs.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from retrieval.errors import EncoderMismatchError
+from retrieval.probes import check_encoder, same_as
 from retrieval.protocols import Encoder
 from retrieval.query.backends import Backends
 from retrieval.schema import Channel, FloatArray
@@ -46,7 +49,10 @@ def _encode_channel(members: Sequence[Encodable], channel: Channel, backends: Ba
     encoder = backends.encoder(channel)
     inputs = [value for member in members for value in member.inputs]
     vectors = np.concatenate(
-        [_checked(encoder, channel, batch) for batch in _batches(inputs, encoder.batch_size)]
+        [
+            _checked(encoder, channel, batch, backends)
+            for batch in _batches(inputs, encoder.batch_size)
+        ]
     )
     return Encoded(
         ids=tuple(member.document.id for member in members),
@@ -54,7 +60,9 @@ def _encode_channel(members: Sequence[Encodable], channel: Channel, backends: Ba
     )
 
 
-def _checked(encoder: Encoder, channel: Channel, batch: Sequence[Any]) -> FloatArray:
+def _checked(
+    encoder: Encoder, channel: Channel, batch: Sequence[Any], backends: Backends
+) -> FloatArray:
     vectors = encoder.encode(channel.modality, batch, role="document")
     wrong = fault(vectors, (len(batch), channel.dim))
     if wrong:
@@ -62,7 +70,16 @@ def _checked(encoder: Encoder, channel: Channel, batch: Sequence[Any]) -> FloatA
             f"The encoder `{channel.encoder}` gave channel {channel.key} vectors {wrong}.",
             advice="Nothing of this batch was written. Check the encoder and its weights.",
         )
+    if _look_constant(vectors, batch):
+        check_encoder(encoder, backends.probes(), where=f"`{channel.encoder}`")
     return vectors
+
+
+def _look_constant(vectors: FloatArray, batch: Sequence[Any]) -> bool:
+    """Whether all inputs got one vector, though they aren't all the same."""
+    if len(batch) < 2 or not same_as(vectors, vectors[0]).all():
+        return False
+    return not all(np.array_equal(one, batch[0]) for one in batch)
 
 
 def _pool(vectors: FloatArray, counts: Sequence[int]) -> FloatArray:

@@ -6,7 +6,7 @@ Touches: the collection's folder: its manifest, probes and lock. Never: a docume
 The manifest is written last, after the stores were made, so a collection is there whole or not at
 all, and a store that is missing later was lost and is no empty one. What a creation that was killed
 leaves is known by its lock, and holds no document yet. Opening for writing
-encodes a probe again and compares: an encoder that went wrong in silence writes nothing.
+encodes the probes again and compares: an encoder that went wrong in silence writes nothing.
 """
 
 from __future__ import annotations
@@ -146,7 +146,8 @@ def prove_encoders(backends: Backends) -> None:
         MissingPartError: its package or its weights aren't here.
     """
     for channel in backends.manifest.channels:
-        _check_encoder(backends, channel)
+        _check_fingerprint(backends, channel)
+    _check_probes(backends)
 
 
 def _check_asked(directory: Path, manifest: Manifest, asked: dict[str, str | None]) -> None:
@@ -212,7 +213,7 @@ def _make_channels(directory: Path, url: str, settings: Settings) -> tuple[Chann
     return channels
 
 
-def _check_encoder(backends: Backends, channel: Channel) -> None:
+def _check_fingerprint(backends: Backends, channel: Channel) -> None:
     encoder: Encoder = backends.encoder(channel)
     if encoder.fingerprint not in (channel.fingerprint, *channel.aliases):
         raise EncoderMismatchError(
@@ -221,7 +222,15 @@ def _check_encoder(backends: Backends, channel: Channel) -> None:
             f"{encoder.fingerprint[:12]} now).",
             advice="Bring the same weights back, or index into a new collection.",
         )
-    check_encoder(encoder, channel.modality, backends.probes()[channel.key], where=channel.encoder)
+
+
+def _check_probes(backends: Backends) -> None:
+    """Compare each encoder with the probes; keep what a precision that is new here measured."""
+    stored = known = backends.probes()
+    for channel in {channel.encoder: channel for channel in backends.manifest.channels}.values():
+        stored = check_encoder(backends.encoder(channel), stored, where=f"`{channel.encoder}`")
+    if stored is not known:
+        write_probes(backends.directory, stored)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ collection's folder, read-only unless the indexer opens it for writing. Never: w
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -18,13 +18,13 @@ from typing import Literal, Self, cast
 from . import registry
 from .errors import NotInstalledError, UsageError
 from .manifest import Manifest, read_manifest
-from .probes import read_probes
+from .probes import Probes, read_probes
 from .protocols import DocumentStore, Encoder, Limits, Place, VectorStore
 from .query.backends import AbsentStore, Backends
 from .query.engine import search
 from .query.parse import Query, parse_query
 from .query.present import Results
-from .schema import Channel, Filter, FloatArray, Modality
+from .schema import Channel, Filter, Modality
 from .settings import Settings, load_settings
 
 
@@ -204,5 +204,5 @@ def _encoder_opener(directory: Path, settings: Settings) -> Callable[[Channel], 
     return lambda channel: open_url(channel.encoder)
 
 
-def _probe_reader(directory: Path) -> Callable[[], Mapping[str, FloatArray]]:
+def _probe_reader(directory: Path) -> Callable[[], Probes]:
     return cache(partial(read_probes, directory))

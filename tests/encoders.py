@@ -15,6 +15,9 @@ unless it says so; several are joined by commas:
     hash:shifted        other weights that claim to be the same ones
     hash:weights=2      other weights that say so: another fingerprint, the same space
     hash:slow=0.05      sleeps that many seconds for each batch
+    hash:roles          sound: a question is encoded a little otherwise than a document
+    hash:swapped        takes questions for documents and documents for questions
+    hash:tires=5        sound for five batches, and then constant
 
 A process that the tests start finds it through an entry point: `plugin_path` makes what an
 installed package would be, a folder to put into ``PYTHONPATH`` (or first into ``sys.path``).
@@ -63,7 +66,17 @@ _SAME_WORD = {
     "灰": "grey",
     "白": "white",
 }
-_OPTIONS = {"constant", "nan", "unnormalised", "shifted", "weights", "slow"}
+_OPTIONS = {
+    "constant",
+    "nan",
+    "unnormalised",
+    "shifted",
+    "weights",
+    "slow",
+    "roles",
+    "swapped",
+    "tires",
+}
 _WORD = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]+")  # a Chinese character is a word
 _GRID = 4
 
@@ -76,6 +89,7 @@ class HashEncoder:
         if unknown := options.keys() - _OPTIONS:
             raise ValueError(f"hash: knows no option {', '.join(sorted(unknown))}")
         self._options = options
+        self._batches = 0
         self.location = location
         self.compute = replace(compute, device="cpu", precision="fp32")
         self._weights = options.get("weights", "1")
@@ -100,6 +114,9 @@ class HashEncoder:
             time.sleep(float(self._options["slow"]))
         one = self._text if modality == "text" else self._image
         rows = np.array([one(item) for item in inputs], np.float32).reshape(-1, DIM)
+        self._batches += 1
+        if "roles" in self._options and (role == "query") != ("swapped" in self._options):
+            rows = rows + 0.1 * _vector("(question)", self._seed)
         return self._spoil(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
     def _text(self, text: str) -> FloatArray:
@@ -123,7 +140,8 @@ class HashEncoder:
         return "shifted" if "shifted" in self._options else self._weights
 
     def _spoil(self, rows: FloatArray) -> FloatArray:
-        if "constant" in self._options:
+        tired = self._batches > float(self._options.get("tires", "inf"))
+        if "constant" in self._options or tired:
             rows = np.full_like(rows, DIM**-0.5)
         if "nan" in self._options:
             rows = np.full_like(rows, np.nan)

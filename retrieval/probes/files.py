@@ -1,7 +1,10 @@
-"""``probes.npz``: the probe vectors of a collection's encoders.
+"""``probes.npz``: the probe vectors of a collection's encoder, and how alike they must stay.
 
-Gets: the collection's folder. Gives: arrays by `probe_key`. Touches: that one file, written whole
-or not at all. Never: unpickles anything.
+Gets: the collection's folder. Gives: `Probes`. Touches: that one file, written whole or not at
+all. Never: unpickles anything.
+
+Its arrays: ``format``; vectors under ``space/modality``; a number under
+``space/modality@precision``, the tolerance measured for it.
 """
 
 from __future__ import annotations
@@ -9,7 +12,6 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +19,15 @@ import numpy as np
 
 from retrieval.durable import replace_file
 from retrieval.errors import CorruptError, NewerFormatError, StoreUnreachableError
-from retrieval.schema import FloatArray
+
+from .record import Probes
 
 FORMAT = 1
 NAME = "probes.npz"
 
 
-def read_probes(directory: Path) -> dict[str, FloatArray]:
-    """Read a collection's probe vectors: what `write_probes` was given.
+def read_probes(directory: Path) -> Probes:
+    """Read a collection's probes: what `write_probes` was given.
 
     Raises:
         CorruptError: the file is missing or damaged.
@@ -58,20 +61,25 @@ def read_probes(directory: Path) -> dict[str, FloatArray]:
             f"{path} has format {version}; this Echolens reads up to {FORMAT}.",
             advice="Update it: pip install -U echolens.",
         )
+    tolerances = {name: arrays.pop(name) for name in list(arrays) if "@" in name}
+    for name, least in tolerances.items():
+        if least.dtype != np.float64 or least.shape != () or not 0 < least <= 1:
+            raise _corrupt(path, f"holds no tolerance under `{name}`")
     for name, vectors in arrays.items():
         if vectors.dtype != np.float32 or vectors.ndim != 2 or not np.isfinite(vectors).all():
             raise _corrupt(path, f"holds no vectors under `{name}`")
-    return arrays
+    return Probes(arrays, {name: float(least) for name, least in tolerances.items()})
 
 
-def write_probes(directory: Path, probes: Mapping[str, FloatArray]) -> None:
-    """Replace a collection's probe vectors, (n, dim) by `probe_key`: durable when it returns.
+def write_probes(directory: Path, probes: Probes) -> None:
+    """Replace a collection's probes: durable when it returns.
 
     Raises:
         StoreUnreachableError: no space or no permission; what was there stays.
     """
     buffer = io.BytesIO()
-    arrays: dict[str, Any] = {"format": np.int64(FORMAT), **probes}
+    tolerances = {name: np.float64(least) for name, least in probes.tolerances.items()}
+    arrays: dict[str, Any] = {"format": np.int64(FORMAT), **probes.vectors, **tolerances}
     np.savez(buffer, allow_pickle=False, **arrays)
     replace_file(directory / NAME, buffer.getvalue())
 

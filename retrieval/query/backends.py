@@ -14,8 +14,9 @@ from typing import NoReturn
 
 from ..errors import MissingPartError
 from ..manifest import Manifest
+from ..probes import Probes
 from ..protocols import AssetStore, DocumentStore, Encoder, Limits, VectorStore
-from ..schema import Channel, FloatArray, Modality
+from ..schema import Channel, Modality
 
 
 class AbsentStore:
@@ -39,7 +40,7 @@ class Backends:
         directory: the collection's folder.
         vectors: a vector store for each channel key.
         encoder: gives a channel's encoder; one instance for all channels of one encoder URL.
-        probes: gives the stored probe vectors, by `probes.probe_key`.
+        probes: gives what is kept of the encoder's built-in inputs.
         limits: what one input may cost, a query's picture as well as a file.
         proven: (encoder URL, modality) of each encoder that a query has compared with its probes.
         encoding: held by the one thread whose query is being encoded; see `protocols`.
@@ -51,7 +52,7 @@ class Backends:
     vectors: Mapping[str, VectorStore]
     assets: AssetStore
     encoder: Callable[[Channel], Encoder]
-    probes: Callable[[], Mapping[str, FloatArray]]
+    probes: Callable[[], Probes]
     limits: Limits = field(default_factory=Limits)
     proven: set[tuple[str, Modality]] = field(default_factory=set, compare=False)
     encoding: Lock = field(default_factory=Lock, compare=False)

@@ -28,12 +28,11 @@ import numpy as np
 from retrieval import registry
 from retrieval.errors import (
     BadInputError,
-    CorruptError,
     EncoderMismatchError,
     MissingPartError,
     QueryError,
 )
-from retrieval.probes import check_vectors, probe_inputs, probe_key, query_probe
+from retrieval.probes import encode_with_probe
 from retrieval.protocols import Encoder, Limits
 from retrieval.schema import Channel, Document, FloatArray, Modality
 from retrieval.vectors import fault
@@ -188,19 +187,7 @@ def _encode_with_probe(
             "preprocessing are others.",
             advice="Use the one it was made with, or index again into a new collection.",
         )
-    if not probe_inputs(modality):
-        return encoder.encode(modality, inputs, role="query")
-    probe, row = query_probe(modality)
-    vectors = encoder.encode(modality, [*inputs, probe], role="query")
-    stored = backends.probes().get(probe_key(channel.space, modality))
-    if stored is None or len(stored) <= row:
-        raise CorruptError(
-            f"{backends.directory} keeps no probe of {where} for {modality}.",
-            advice="Restore probes.npz from a backup, or index again into a new collection.",
-        )
-    tolerance = encoder.tolerance(modality)
-    check_vectors(stored[row : row + 1], vectors[-1:], where=where, tolerance=tolerance)
-    return vectors[:-1]
+    return encode_with_probe(encoder, modality, inputs, backends.probes(), where=where)
 
 
 def _input(part: Part, encoder: Encoder, limits: Limits) -> Any:

@@ -8,10 +8,12 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from PIL import Image
 
 from indexer import create, failures, index, remove, status, verify
 from indexer.opening import writing
@@ -28,6 +30,7 @@ from retrieval.errors import (
     StoreUnreachableError,
     UsageError,
 )
+from retrieval.probes import read_probes, write_probes
 from retrieval.settings import config_path, load_settings
 from tests import collections, corpus
 
@@ -109,6 +112,44 @@ def test_promise_never_silently_wrong(mutant: str, photos: Collection, more: str
             attempt()
     photos.close()
     collections.assert_same(collections.contents(photos), before)
+
+
+def test_promise_never_silently_wrong_in_the_middle_of_a_run(
+    photos: Collection, tmp_path: Path
+) -> None:
+    """An encoder passes at the opening, and then gives one vector for everything."""
+    before = collections.contents(photos)
+    manifest = json.loads((photos.directory / "manifest.json").read_text())
+    _edit_manifest(
+        photos, channels=[{**c, "encoder": "hash:tires=2"} for c in manifest["channels"]]
+    )
+    paths = [str(corpus.picture(tmp_path / f"{seed}.png", seed=seed)) for seed in range(20, 24)]
+    with pytest.raises(EncoderMismatchError, match="one and the same vector for 4 different"):
+        index(paths, photos)
+    photos.close()
+    after = collections.contents(photos)
+    assert {key: set(found) for key, found in after.vectors.items()} == {
+        key: set(found) for key, found in before.vectors.items()
+    }
+
+
+def test_pictures_that_look_the_same_are_no_fault_of_the_encoder(
+    photos: Collection, tmp_path: Path
+) -> None:
+    paths = [tmp_path / f"blank-{side}.png" for side in range(40, 44)]
+    for side, path in enumerate(paths, start=40):
+        Image.new("RGB", (side, side), "white").save(path)
+    assert index([str(path) for path in paths], photos).indexed == 4
+
+
+def test_a_precision_is_measured_when_it_first_writes(photos: Collection, more: str) -> None:
+    kept = read_probes(photos.directory)
+    only_text = {key: value for key, value in kept.tolerances.items() if "text" in key}
+    write_probes(photos.directory, replace(kept, tolerances=only_text))
+    assert len(photos.search("red")) == 2  # a reader does with what the encoder declares
+    assert read_probes(photos.directory).tolerances == only_text
+    index([more], photos)
+    assert read_probes(photos.directory).tolerances == kept.tolerances
 
 
 @pytest.mark.parametrize("mutant", ["constant", "nan", "unnormalised"])
