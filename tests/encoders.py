@@ -167,14 +167,14 @@ def plugin_path(tmp: Path) -> Path:
     return folder
 
 
-def random_checkpoint(model: str, folder: Path) -> Path:
-    """Write a checkpoint of open_clip's `model` with random weights, always the same ones."""
+def random_checkpoint(model: str, folder: Path, seed: int = 0) -> Path:
+    """Write a checkpoint of open_clip's `model` with random weights, the same ones for a seed."""
     import open_clip
     import torch
 
     path = folder / f"{model}.pt"
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         torch.save(open_clip.create_model(model).state_dict(), path)
     return path
 

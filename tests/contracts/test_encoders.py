@@ -132,7 +132,9 @@ def test_both_roles_are_taken(encoder: Encoder) -> None:
 
 
 def test_its_probes_can_be_made(encoder: Encoder) -> None:
-    assert make_probes(encoder).keys() == {f"{encoder.space.key}/{m}" for m in modalities(encoder)}
+    assert make_probes(encoder).vectors.keys() == {
+        f"{encoder.space.key}/{m}" for m in modalities(encoder)
+    }
 
 
 def test_rows_are_in_the_order_of_the_inputs(encoder: Encoder) -> None:
