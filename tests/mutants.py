@@ -38,9 +38,11 @@ class Subject:
         self.scheme = scheme
         self.folder = folder
         self.compute = compute
+        self.sound: Encoder
         self.url = f"{scheme}:"
         if scheme == "hash":
-            self.url = "hash:roles"
+            self.url, self.sound = "hash:roles", HashEncoder("roles")
+            return
         if scheme == "open_clip":
             folder.mkdir(parents=True, exist_ok=True)
             path = folder / f"{MODEL}.pt"
