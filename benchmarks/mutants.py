@@ -259,8 +259,8 @@ def main() -> int:
     table(
         ("sound encoder", "how", "openings", "refused", "1 - cosine", "ms, median"),
         [
-            (case.scheme, str(case), str(counts[case]), f"{one['refused']:.0f}", f"{one['off']:.1e}",
-             f"{one['seconds'] * 1000:.0f}")
+            (case.scheme, str(case), str(counts[case]), f"{one['refused']:.0f}",
+             f"{one['off']:.1e}", f"{one['seconds'] * 1000:.0f}")
             for case, one in found.items()
         ],
     )  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cache
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,13 @@ def ask(monkeypatch: pytest.MonkeyPatch, picture: bytes) -> Iterator[Callable[..
     return first
 
 
-@pytest.mark.parametrize(("scheme", "name"), MUTANTS)
+def marked(scheme: str, *rest: str) -> Any:
+    """A case; those with Torch take more than a few seconds."""
+    marks = [pytest.mark.slow] if scheme == "open_clip" else []
+    return pytest.param(scheme, *rest, marks=marks)
+
+
+@pytest.mark.parametrize(("scheme", "name"), [marked(*case) for case in MUTANTS])
 def test_promise_never_silently_wrong(
     scheme: str,
     name: str,
@@ -85,7 +92,7 @@ def test_promise_never_silently_wrong(
                     ask(collection, encoder, modality)
 
 
-@pytest.mark.parametrize("scheme", OF_SCHEME)
+@pytest.mark.parametrize("scheme", [marked(scheme) for scheme in OF_SCHEME])
 def test_the_sound_encoder_is_let_in(
     scheme: str, opened: Opened, ask: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
