@@ -30,7 +30,7 @@ from retrieval.errors import (
     UsageError,
 )
 from retrieval.manifest import NAME, Manifest, read_manifest, write_manifest
-from retrieval.probes import check_encoder, make_probes, write_probes
+from retrieval.probes import Probes, check_encoder, make_probes, write_probes
 from retrieval.protocols import Encoder
 from retrieval.query.backends import Backends
 from retrieval.schema import Channel, Modality
@@ -109,7 +109,9 @@ def writing(collection: Collection, *, prove: bool = True) -> Iterator[Session]:
     """
     with _locked(collection.directory), _session(collection, read_only=False) as session:
         if prove:
-            prove_encoders(session.backends)
+            known = session.backends.probes()
+            if (measured := prove_encoders(session.backends)) is not known:
+                write_probes(collection.directory, measured)
         yield session
 
 
@@ -138,8 +140,11 @@ def _session(collection: Collection, *, read_only: bool) -> Iterator[Session]:
         yield Session(backends, ledger, settings)
 
 
-def prove_encoders(backends: Backends) -> None:
+def prove_encoders(backends: Backends) -> Probes:
     """Compare each channel's encoder with the one that made the collection.
+
+    Returns:
+        what is kept of the probes; with more tolerances where a precision is new here.
 
     Raises:
         EncoderMismatchError: it is another, or gives wrong vectors.
@@ -147,7 +152,10 @@ def prove_encoders(backends: Backends) -> None:
     """
     for channel in backends.manifest.channels:
         _check_fingerprint(backends, channel)
-    _check_probes(backends)
+    stored = backends.probes()
+    for channel in {channel.encoder: channel for channel in backends.manifest.channels}.values():
+        stored = check_encoder(backends.encoder(channel), stored, where=f"`{channel.encoder}`")
+    return stored
 
 
 def _check_asked(directory: Path, manifest: Manifest, asked: dict[str, str | None]) -> None:
@@ -222,15 +230,6 @@ def _check_fingerprint(backends: Backends, channel: Channel) -> None:
             f"{encoder.fingerprint[:12]} now).",
             advice="Bring the same weights back, or index into a new collection.",
         )
-
-
-def _check_probes(backends: Backends) -> None:
-    """Compare each encoder with the probes; keep what a precision that is new here measured."""
-    stored = known = backends.probes()
-    for channel in {channel.encoder: channel for channel in backends.manifest.channels}.values():
-        stored = check_encoder(backends.encoder(channel), stored, where=f"`{channel.encoder}`")
-    if stored is not known:
-        write_probes(backends.directory, stored)
 
 
 @contextmanager
