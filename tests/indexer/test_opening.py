@@ -147,6 +147,7 @@ def test_a_precision_is_measured_when_it_first_writes(photos: Collection, more: 
     only_text = {key: value for key, value in kept.tolerances.items() if "text" in key}
     write_probes(photos.directory, replace(kept, tolerances=only_text))
     assert len(photos.search("red")) == 2  # a reader does with what the encoder declares
+    verify(photos)
     assert read_probes(photos.directory).tolerances == only_text
     index([more], photos)
     assert read_probes(photos.directory).tolerances == kept.tolerances
