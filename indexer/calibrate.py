@@ -6,26 +6,29 @@ of query. Touches: vectors and documents, read-only; the text encoder. Never: wr
 Words are asked as the built-in sentences that have nothing to do with anybody's files; a picture
 as a sample of the collection's own pictures, each against all documents of other assets. The
 sample is the documents with the smallest ids, and as ids are hashes it is a fair and repeatable
-one. A handful of pairs says nothing of a spread: a channel that has no more gets no statistics for
-that kind of query, and is fused by rank.
+one. A few pairs say nothing of a spread, so a small collection is also asked with the built-in
+pictures, whose vectors are kept as probes; what is still too few gets no statistics for that kind
+of query, and is fused by rank.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from retrieval.manifest import Manifest
-from retrieval.probes import background, background_sentences
+from retrieval.probes import background, background_sentences, probe_inputs
 from retrieval.query.backends import Backends
 from retrieval.schema import Background, Channel, FloatArray, Modality
 
 SAMPLE = 1000
 QUERIES = 64
-LEAST_PAIRS = 100
+ENOUGH_PAIRS = 100
+LEAST_PAIRS = 12
 WORTH_WHILE = 0.1
 
 
@@ -54,10 +57,12 @@ def calibrated(backends: Backends) -> Manifest:
     measured: dict[str, dict[Modality, Background]] = {}
     for channel in manifest.channels:
         asked = _queries(channel.space, samples, sentences[channel.space])
+        strangers = partial(_strangers, backends, channel)
         measured[channel.key] = {
             modality: replace(background(scores), documents=counts[channel.key])
             for modality, queries in asked
-            if len(scores := _unrelated(queries, samples[channel.key])) >= LEAST_PAIRS
+            for scores in [_scores(queries, samples[channel.key], partial(strangers, modality))]
+            if len(scores) >= LEAST_PAIRS
         }
     return replace(manifest, background=measured)
 
@@ -94,6 +99,23 @@ def _queries(
         in_space, _, modality = key.partition("/")
         if in_space == space and modality != "text":
             yield modality, sample.first(QUERIES)  # type: ignore[misc]  # a key ends in its modality
+
+
+def _strangers(backends: Backends, channel: Channel, modality: Modality) -> _Sample:
+    """The built-in inputs of a modality, as queries."""
+    count = len(probe_inputs(modality))
+    if not count:
+        return _Sample(np.zeros((0, channel.dim), np.float32), ())
+    vectors = backends.probes().rows(channel.space, modality, count)
+    return _Sample(vectors[count:], ("",) * count)
+
+
+def _scores(queries: _Sample, documents: _Sample, strangers: Callable[[], _Sample]) -> FloatArray:
+    """(n,) scores of unrelated pairs; `strangers` ask too where there are few."""
+    scores = _unrelated(queries, documents)
+    if len(scores) >= ENOUGH_PAIRS:
+        return scores
+    return np.concatenate([scores, _unrelated(strangers(), documents)])
 
 
 def _unrelated(queries: _Sample, documents: _Sample) -> FloatArray:
