@@ -63,7 +63,7 @@ class StarterEncoder:
         Raises:
             NotInstalledError: ``chinese``, and the package that has its text model isn't here.
         """
-        refuse_options("starter", location, device, known=("", CHINESE))
+        refuse_options("starter", location, device, known=("",))  # CHINESE follows with its head
         self.location = location
         self._sentences = SentenceTower(threads)
         self._pictures = PictureTower(threads)
@@ -80,7 +80,11 @@ class StarterEncoder:
         return fingerprint(recipe, parts)
 
     def tolerance(self, modality: Modality) -> float:
-        """Pictures go through int8 kernels, which round otherwise on another kind of processor."""
+        """Pictures go through int8 kernels, which round otherwise on another kind of processor.
+
+        The same graph computed in float gave the probe pictures at cosines down to 0.9997, photos
+        down to 0.9977; different probe pictures are at most 0.76 alike.
+        """
         return 0.99 if modality == "image" else 0.9999
 
     def encode(
