@@ -60,7 +60,7 @@ BACK_ENDS: Mapping[StoreOrEncoder, Mapping[str, Entry]] = MappingProxyType(
             ),
             "starter": Entry(
                 "retrieval.encoders.starter:StarterEncoder",
-                "small, offline, English; to try things out",
+                "small, offline, English, or Chinese too (starter:chinese); to try things out",
             ),
         },
         "vector_store": {

@@ -40,7 +40,7 @@ URLS: dict[str, Callable[[Path], str]] = {
     "open_clip": lambda folder: f"open_clip:{SMALL}/{random_checkpoint(SMALL, folder)}",
     "starter": lambda folder: "starter:",
 }
-MORE_URLS: dict[str, Callable[[Path], str]] = {}
+MORE_URLS: dict[str, Callable[[Path], str]] = {"starter:chinese": chinese}
 SLOW = {"open_clip"}
 
 ODD_TEXTS = [

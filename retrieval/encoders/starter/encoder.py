@@ -63,7 +63,7 @@ class StarterEncoder:
         Raises:
             NotInstalledError: ``chinese``, and the package that has its text model isn't here.
         """
-        refuse_options("starter", location, device, known=("",))  # CHINESE follows with its head
+        refuse_options("starter", location, device, known=("", CHINESE))
         self.location = location
         self._sentences = SentenceTower(threads)
         self._pictures = PictureTower(threads)
