@@ -40,8 +40,10 @@ IMPORTS = {
 }
 STEPS = {
     "retrieval.collection:open_backends": "open the stores",
-    "retrieval.encoders.starter:open_session": "open the text model",
-    "retrieval.encoders.starter:StarterEncoder._tokenizer": "open the tokenizer",
+    "retrieval.encoders.starter.sentences:open_session": "open the text model",
+    "retrieval.encoders.starter.sentences:SentenceTower.tokenizer": "open the tokenizer",
+    "retrieval.encoders.starter.encoder:StarterEncoder._english_head": "open the text head",
+    "retrieval.encoders.starter.encoder:StarterEncoder._projection": "open the text head",
     "retrieval.query.engine:encode": "encode the words",
     "retrieval.query.legs:VectorLeg.search": "search the vectors",
     "retrieval.query.legs:VectorLeg.score": "search the vectors",

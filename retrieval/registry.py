@@ -49,6 +49,10 @@ BACK_ENDS: Mapping[StoreOrEncoder, Mapping[str, Entry]] = MappingProxyType(
             "sqlite": Entry("retrieval.document_stores.sqlite:SqliteStore", "one SQLite file"),
         },
         "encoder": {
+            "conse": Entry(
+                "retrieval.encoders.starter:ConseEncoder",
+                "small, offline, English; no training on photos with captions",
+            ),
             "open_clip": Entry(
                 "retrieval.encoders.open_clip:OpenClipEncoder",
                 "any model of open_clip: MODEL/PRETRAINED, or MODEL//path/to/checkpoint",
@@ -56,7 +60,7 @@ BACK_ENDS: Mapping[StoreOrEncoder, Mapping[str, Entry]] = MappingProxyType(
             ),
             "starter": Entry(
                 "retrieval.encoders.starter:StarterEncoder",
-                "small, offline, English; to try things out",
+                "small, offline, English, or Chinese too (starter:chinese); to try things out",
             ),
         },
         "vector_store": {

