@@ -13,6 +13,7 @@ import errno
 import os
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import Path
 
 import click
 
@@ -93,12 +94,26 @@ def _of_system(error: BaseException) -> Explanation | None:
             "there is not enough memory for this.",
             "Close something, or ask less.",
         )
+    if isinstance(error, FileNotFoundError) and not error.filename and _is_nowhere():
+        return Explanation(
+            ExitCode.MISSING,
+            "the folder that this was started in is gone.",
+            "Change to one that is there: cd ~",
+        )
     if isinstance(error, OSError) and error.strerror:
         where = f"{_clean(os.fsdecode(error.filename))}: " if error.filename else ""
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         advice = "Make room and run it again." if full else "Check that it is there and allowed."
         return Explanation(ExitCode.MISSING, f"{where}{error.strerror}.", advice)
     return None
+
+
+def _is_nowhere() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _clean(text: str) -> str:

@@ -23,8 +23,9 @@ WINDOW_S = 20.0
 class ProgressLine:
     """Call it with each `Progress`; `close` clears the line. Use it as a context manager."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, at_first: str = "starting ...") -> None:
         self._shown = sys.stderr.isatty() and not quiet
+        self._at_first = at_first
         self._next_s = 0.0
         self._seen: deque[tuple[float, int]] = deque()
 
@@ -43,10 +44,12 @@ class ProgressLine:
         return (after - before) / (end_s - start_s) if end_s > start_s else 0.0
 
     def __enter__(self) -> ProgressLine:
+        if self._shown:
+            output.replace_line(self._at_first)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._shown and self._seen:
+        if self._shown:
             output.replace_line("")
 
 
@@ -58,8 +61,11 @@ def describe(progress: Progress, rate: float) -> str:
         parts.append(f"{rate:,.1f} a second")
     if progress.failed:
         parts.append(f"{progress.failed:,} failed")
-    if rate > 0 and progress.total is not None:
-        parts.append(f"{duration((progress.total - progress.done) / rate)} left")
+    if progress.total is not None and progress.done >= progress.total:
+        parts.append("finishing")
+    elif rate > 0 and progress.total is not None:
+        left_s = (progress.total - progress.done) / rate
+        parts.append(f"{duration(left_s)} left" if left_s >= 1 else "nearly done")
     return ", ".join(parts)
 
 

@@ -12,9 +12,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 if TYPE_CHECKING:
     from retrieval import Collection, Hit, Results
     from retrieval.previews import Tile
+
+
+def check_sheet(file: str) -> None:
+    """Refuse, before anything is searched, a file that can't become the sheet."""
+    path = Path(os.path.expanduser(file))
+    if path.suffix.lower() != ".png":
+        raise click.UsageError(f"A contact sheet is a PNG, which {file} isn't called.")
+    if not path.parent.is_dir():
+        raise click.UsageError(f"There is no folder {path.parent} for the contact sheet.")
 
 
 def write_sheet(collection: Collection, results: Results, file: str) -> str:

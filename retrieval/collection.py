@@ -13,11 +13,11 @@ from functools import cache, partial
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Literal, Self, cast
+from typing import Literal, Self, cast, get_args
 
 from . import registry
-from .errors import NotInstalledError, UsageError
-from .manifest import Manifest, read_manifest
+from .errors import CollectionNotFoundError, NotInstalledError, UsageError
+from .manifest import NAME, Manifest, read_manifest
 from .probes import Probes, read_probes
 from .protocols import DocumentStore, Encoder, Limits, Place, VectorStore
 from .query.backends import AbsentStore, Backends
@@ -71,6 +71,7 @@ class Collection:
             modality: what kind of hit comes back; None for any.
             group_by: one hit an asset (the default), or one a document.
         """
+        _check_call(query, k, where, modality, group_by)
         asked = parse_query(query) if isinstance(query, str) else query
         return search(self.backends, asked, k=k, where=where, modality=modality, group_by=group_by)
 
@@ -107,8 +108,34 @@ def open_collection(
     """
     settings = settings or load_settings()
     directory = directory_of(name, settings)
-    read_manifest(directory)
+    try:
+        read_manifest(directory)
+    except CollectionNotFoundError as error:
+        here = Path(os.fspath(name) if name is not None else settings.collection)
+        if here.absolute() != directory and (here / NAME).is_file():
+            error.advice = f"The folder here of that name is one: write `./{here}`."
+        raise
     return Collection(directory, settings)
+
+
+def _check_call(
+    query: object, k: object, where: object, modality: object, group_by: object
+) -> None:
+    """Refuse what isn't of the types that `search` takes; Python itself wouldn't."""
+    takes = {
+        "query": (isinstance(query, str | Query), "words, or what `parse_query` gives"),
+        "k": (isinstance(k, int), "a whole number"),
+        "where": (
+            where is None or isinstance(where, str | Filter),
+            "an SQL WHERE expression: 'year >= 2020'",
+        ),
+        "modality": (modality is None or modality in get_args(Modality), "'image' or 'text'"),
+        "group_by": (group_by in (None, "asset", "document"), "'asset' or 'document'"),
+    }
+    given = {"query": query, "k": k, "where": where, "modality": modality, "group_by": group_by}
+    for name, (fits, example) in takes.items():
+        if not fits:
+            raise UsageError(f"`{name}` can't be {given[name]!r}.", advice=f"Give {example}.")
 
 
 def directory_of(name: str | os.PathLike[str] | None, settings: Settings) -> Path:

@@ -190,13 +190,13 @@ def _identify(file: BinaryIO) -> Image.Image:
     head = file.read(4096)
     if not head:
         raise BadInputError(SkipReason.EMPTY, "is empty")
-    if _is_heif(head):
+    is_heif = _is_heif(head)
+    if is_heif:
         _register_heif()
-        return Image.open(file, formats=("HEIF",))
     try:
-        return Image.open(file, formats=FORMATS)
-    except UnidentifiedImageError as error:
-        kind = kind_of(head)
+        return Image.open(file, formats=("HEIF",) if is_heif else FORMATS)
+    except UnidentifiedImageError as error:  # whose own message names a Python object
+        kind = "a HEIF picture" if is_heif else kind_of(head)
         if kind is None:
             message = "is not a picture of a known format"
         elif kind.endswith("picture"):

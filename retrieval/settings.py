@@ -58,6 +58,11 @@ class Settings:
         return Compute(self.device, self.precision, self.threads or None)
 
 
+_MAY_BE_0 = ("threads", "workers")  # which leaves them to the machine
+_MOST = 2**31
+_KINDS: dict[type, str] = {int: "a whole number", float: "a number", str: "text in quotes"}
+
+
 def config_path() -> Path:
     """The user's settings file, whether or not it exists."""
     return Path(platformdirs.user_config_dir("echolens", appauthor=False)) / "config.toml"
@@ -99,11 +104,20 @@ def _typed(name: str, value: Any, where: str) -> Any:
             f"There is no setting called {where}.", advice=f"Known: {', '.join(sorted(types))}."
         )
     wanted = {"int": int, "float": float}.get(str(types[name]), str)
+    of_toml = {int: int, float: int | float, str: str}[wanted]
+    if isinstance(value, bool) or not isinstance(value, of_toml | str):
+        raise UsageError(f"{where} can't be {value!r}.", advice=f"Give {_KINDS[wanted]}.")
     if name == "precision" and value not in get_args(Precision):
         raise UsageError(
             f"{where} can't be {value!r}.", advice=f"Known: {', '.join(get_args(Precision))}."
         )
     try:
-        return wanted(value)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{where} must be a number, not {value!r}.", advice="Mend it.") from error
+        typed = wanted(value)
+    except ValueError as error:
+        raise UsageError(
+            f"{where} must be a number, not {value!r}.", advice=f"Give {_KINDS[wanted]}."
+        ) from error
+    if wanted is not str and not (0 < typed < _MOST or (typed == 0 and name in _MAY_BE_0)):
+        least = "0 or more" if name in _MAY_BE_0 else "more than 0"
+        raise UsageError(f"{where} can't be {value!r}.", advice=f"Give {_KINDS[wanted]}, {least}.")
+    return typed

@@ -109,11 +109,18 @@ def _collection(
         _check_something_is_there(sources)
     with (
         TemporaryDirectory() if options["dry_run"] else nullcontext() as folder,
-        create(Path(folder, "dry") if folder else call.collection, **new) as made,
+        _made(call, Path(folder, "dry") if folder else call.collection, new) as made,
     ):
         if not folder:
             _say_encoder(call, new["encoder"])
         yield made
+
+
+def _made(call: Call, name: Path | str | None, new: dict[str, Any]) -> Collection:
+    from indexer import create
+
+    with ProgressLine(quiet=call.quiet, at_first="loading the encoder ..."):
+        return create(name, **new)
 
 
 def _check_something_is_there(sources: list[str]) -> None:

@@ -18,7 +18,7 @@ import click
 from .. import output
 from ..errors import ExitCode
 from ..options import Call, common, formats
-from ..sheet import write_sheet
+from ..sheet import check_sheet, write_sheet
 
 if TYPE_CHECKING:
     from retrieval import Hit, Part, Query, Results
@@ -70,6 +70,8 @@ def command(
     filters = {name: asked.pop(name) for name in ("k", "where", "modality", "group_by")}
     if nul and form != "paths":
         raise click.UsageError("-0 goes with --format paths.")
+    if sheet is not None:
+        check_sheet(sheet)
     with call.open() as collection:
         query = _query(limit_bytes=collection.settings.max_file_mb * 2**20, **asked)
         results = collection.search(query, **filters)
@@ -103,13 +105,13 @@ def _query(
     subtract: Sequence[str],
     limit_bytes: int,
 ) -> Query:
-    from retrieval import DocumentRef, parse_query
+    from retrieval import DocumentRef, Part, parse_query
 
     return parse_query(
         " ".join(words) if words else None,
         add=[
             *(_part(part, limit_bytes) for part in add),
-            *(_picture(path, limit_bytes) for path in images),
+            *(Part(_picture(path, limit_bytes), "image", name=path) for path in images),
             *map(DocumentRef, documents),
         ],
         subtract=[_part(part, limit_bytes) for part in subtract],
@@ -124,7 +126,7 @@ def _part(text: str, limit_bytes: int) -> str | Part:
     weight, rest = weighted(text)
     kind, _, name = rest.partition(":")
     if kind == "image" and name:
-        return Part(_picture(name, limit_bytes), "image", weight)
+        return Part(_picture(name, limit_bytes), "image", weight, name)
     if kind == "like" and name:
         return Part(DocumentRef(name), None, weight)
     return text
@@ -146,11 +148,15 @@ def _picture(path: str, limit_bytes: int) -> bytes:
             f"The query picture {printable(path)} can't be read: {error.strerror}.",
             advice="Name a picture file, or `-` for one on stdin.",
         ) from error
-    if not data or len(data) > limit_bytes:
-        fault = f"larger than {limit_bytes >> 20} MB" if data else "empty"
+    if not data:
+        way_out = "Name a picture file."
+        if path == "-":
+            way_out = "Pipe a picture in; `-` can be given once, since stdin holds one."
+        raise QueryError(f"The query picture {printable(path)} is empty.", advice=way_out)
+    if len(data) > limit_bytes:
         raise QueryError(
-            f"The query picture {printable(path)} is {fault}.",
-            advice="Give another; the setting max_file_mb is the limit.",
+            f"The query picture {printable(path)} is larger than {limit_bytes >> 20} MB.",
+            advice="Give another, or raise the setting max_file_mb.",
         )
     return data
 

@@ -34,7 +34,7 @@ from retrieval.errors import (
 )
 from retrieval.probes import encode_with_probe
 from retrieval.protocols import Encoder, Limits
-from retrieval.schema import Channel, Document, FloatArray, Modality
+from retrieval.schema import Channel, Document, FloatArray, Modality, printable
 from retrieval.vectors import fault
 
 from .backends import Backends
@@ -199,8 +199,9 @@ def _input(part: Part, encoder: Encoder, limits: Limits) -> Any:
     try:
         return reader.query_input(part.content, encoder.wants)
     except BadInputError as error:
+        what = f"{part.modality} {printable(part.name)}".rstrip()
         raise QueryError(
-            f"The query's {part.modality} isn't one that can be read: {error}",
+            f"The query's {what} isn't one that can be read: {error}.",
             advice="Give another file, or open it in a program that can save it anew.",
         ) from error
 

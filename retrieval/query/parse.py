@@ -25,6 +25,7 @@ from retrieval.schema import Modality
 
 from .fusion import Weights
 
+MAX_PARTS = 64  # each is encoded, and nobody means so many
 # A sign by itself, or a quoted part, inside which there are no signs.
 _SIGN = re.compile(r'(?:(?<=\s)|^)([+-])(?=\s|$)|(?<![^\s:])"[^"]*"(?=\s|$)')
 _WEIGHT = re.compile(r"([+-]?[\d.][^\s:\"]*|[+-]?(?:nan|inf|infinity)):(?!\d)", re.IGNORECASE)
@@ -45,11 +46,13 @@ class Part:
         content: words, the bytes of a picture file, or a document of the collection.
         modality: of the content; None for a document, which has its own.
         weight: finite, not 0; relative to the other parts'.
+        name: what messages call it (the name of a picture's file).
     """
 
     content: str | bytes | DocumentRef
     modality: Modality | None = "text"
     weight: float = 1.0
+    name: str = ""
 
     def __str__(self) -> str:
         if isinstance(self.content, str):
@@ -57,7 +60,7 @@ class Part:
         elif isinstance(self.content, DocumentRef):
             what = f"document {self.content.id}"
         else:
-            what = f"({self.modality})"
+            what = self.name or f"({self.modality})"
         size = abs(self.weight)
         return what if size == 1 else f"{size:g}:{what}"
 
@@ -175,6 +178,11 @@ def _check(parts: Sequence[Part]) -> None:
         raise QueryError(
             "The query is empty.",
             advice="Ask with words, a picture, or a document that you have found.",
+        )
+    if len(parts) > MAX_PARTS:
+        raise QueryError(
+            f"The query has {len(parts):,} parts; {MAX_PARTS} is the most.",
+            advice='Ask with fewer, or put it in quotes to make it one: `"a + b"`.',
         )
     for part in parts:
         if not math.isfinite(part.weight) or part.weight == 0:

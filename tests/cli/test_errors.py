@@ -140,3 +140,16 @@ def test_a_wrong_setting_is_used_wrongly(echolens: Echolens) -> None:
 
     assert done.code == ExitCode.USAGE
     assert "ECHOLENS_THREADS" in done.err
+
+
+def test_a_working_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "here").rmdir()
+
+    with pytest.raises(FileNotFoundError) as caught:
+        Path("photos").absolute()
+    told = explain(caught.value)
+
+    assert told.code == ExitCode.MISSING
+    assert "started in is gone" in told.what

@@ -133,6 +133,8 @@ def test_progress_in_words() -> None:
         "1,234 of 10,000 files, 56.0 a second, 2 failed, 3 min left"
     )
     assert describe(Progress(5, 0, None), 0.0) == "5 files"
+    assert describe(Progress(9, 0, 10), 50.0).endswith(", nearly done")
+    assert describe(Progress(10, 0, 10), 50.0).endswith(", finishing")
 
 
 def _process(*arguments: str, collection: Path, stdout: int) -> subprocess.Popen[bytes]:

@@ -43,6 +43,8 @@ def test_a_terminal_sees_progress_on_a_line_that_is_cleared(tmp_path: Path, phot
 
     line, cleared = said.rfind(b" of 3 files"), said.rfind(b" \r")
     assert 0 < line < cleared
+    assert said.lstrip(b"\r").startswith(b"loading the encoder ...")
+    assert b"\rstarting ..." in said
 
 
 def test_quiet_means_no_progress(tmp_path: Path, photos: Path) -> None:

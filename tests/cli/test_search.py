@@ -223,3 +223,29 @@ def test_a_contact_sheet(indexed: Path, tmp_path: Path, echolens: Echolens) -> N
     with Image.open(sheet) as image:
         assert image.format == "PNG"
         assert min(image.size) > 64
+
+
+@pytest.mark.parametrize(
+    ("sheet", "says"), [("nosuch/a.png", "no folder"), ("a.jpg", "a.jpg isn't called")]
+)
+def test_a_sheet_that_cannot_be_written_is_told_before_anything_is_searched(
+    sheet: str, says: str, indexed: Path, echolens: Echolens
+) -> None:
+    done = echolens("search", "red", "--sheet", sheet)
+
+    assert done.code == ExitCode.USAGE
+    assert says in done.err
+    assert done.out == b""
+
+
+def test_query_pictures_that_are_none_are_named(
+    indexed: Path, tmp_path: Path, echolens: Echolens
+) -> None:
+    lie = corpus.text_named(tmp_path / "lie.jpg")
+    picture = (indexed / "red.png").read_bytes()
+
+    assert "lie.jpg isn't one that can be read" in echolens("search", "--image", lie).err
+    assert "Name a picture file" in echolens("search", "--image", os.devnull).err
+    twice = echolens("search", "--image", "-", "--image", "-", stdin=picture)
+    assert twice.code == ExitCode.USAGE
+    assert "given once" in twice.err

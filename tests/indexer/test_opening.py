@@ -10,6 +10,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -354,7 +355,20 @@ def test_a_home_may_be_given_from_here(
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("colour = 'red'", "colour"), ("threads = 'many'", "threads"), ("threads = [", "TOML")],
+    [
+        ("colour = 'red'", "colour"),
+        ("threads = 'many'", "threads"),
+        ("threads = [", "TOML"),
+        ("threads = 1.5", "threads"),
+        ("workers = -1", "workers"),
+        ("workers = true", "workers"),
+        ("max_file_mb = 0", "max_file_mb"),
+        ("max_megapixels = -250", "max_megapixels"),
+        ("decode_seconds = nan", "decode_seconds"),
+        ("decode_seconds = 0.0", "decode_seconds"),
+        ("decode_memory_mb = '0'", "decode_memory_mb"),
+        ("collection = 5", "collection"),
+    ],
 )
 def test_a_settings_file_that_is_wrong_is_told(text: str, says: str) -> None:
     config_path().parent.mkdir(parents=True)
@@ -362,6 +376,13 @@ def test_a_settings_file_that_is_wrong_is_told(text: str, says: str) -> None:
     with pytest.raises(UsageError, match=says) as raised:
         load_settings()
     assert str(config_path()) in str(raised.value)
+
+
+def test_settings_that_are_right() -> None:
+    config_path().parent.mkdir(parents=True)
+    config_path().write_text("workers = 0\ndecode_seconds = 5\nmax_file_mb = '7'\n")
+    settings = load_settings()
+    assert (settings.workers, settings.decode_seconds, settings.max_file_mb) == (0, 5.0, 7)
 
 
 @pytest.mark.parametrize(
@@ -385,3 +406,25 @@ def test_what_keeps_the_lock_from_being_taken_is_told_apart(
         pass
     assert caught.value.advice.count(advice) == 1
     assert str(caught.value).count(str(photos.directory)) == 1
+
+
+def test_a_folder_of_the_asked_name_is_offered(
+    photos: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photos.directory.parent)
+    elsewhere = collections.settings(photos.directory.parent / "elsewhere")
+    with pytest.raises(CollectionNotFoundError) as caught:
+        open_collection("photos", settings=elsewhere)
+    assert "`./photos`" in caught.value.advice
+    assert open_collection("./photos", settings=elsewhere).directory == photos.directory
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("query", 5), ("k", "5"), ("where", 5), ("modality", "picture"), ("group_by", "folder")],
+)
+def test_a_search_called_wrongly_says_so(name: str, value: object, photos: Collection) -> None:
+    call: dict[str, Any] = {"query": "red", name: value}
+    with pytest.raises(UsageError, match=f"`{name}` can't be") as caught:
+        photos.search(**call)
+    assert caught.value.advice

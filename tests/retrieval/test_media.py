@@ -273,3 +273,11 @@ def test_kinds_are_told_by_their_first_bytes(tmp_path: Path, suffix: str) -> Non
     head = corpus.picture(tmp_path / f"a{suffix}").read_bytes()[:64]
     assert str(kind_of(head)).endswith("picture")
     assert kind_of("猫咪".encode()[:5]) == "text"
+
+
+def test_a_message_names_no_object_of_python(tmp_path: Path) -> None:
+    damaged = tmp_path / "a.heic"
+    damaged.write_bytes(b"\0\0\0\x18ftypheic" + bytes(400))
+    with damaged.open("rb") as file, pytest.raises(BadInputError) as caught:
+        read_picture(file, Limits())
+    assert str(caught.value) == "is a HEIF picture whose header is damaged"

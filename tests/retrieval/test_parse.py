@@ -131,3 +131,9 @@ def test_any_words_give_a_query_or_a_query_error(words: str) -> None:
 def test_a_weight_is_split_off() -> None:
     assert weighted("0.5:./cat.jpg") == (0.5, "./cat.jpg")
     assert weighted("C:/cat.jpg") == (1.0, "C:/cat.jpg")
+
+
+def test_more_parts_than_anybody_means_are_refused() -> None:
+    assert len(parse_query(" + ".join(["dog"] * 64)).parts) == 64
+    with pytest.raises(QueryError, match="65 parts; 64 is the most"):
+        parse_query(" + ".join(["dog"] * 65))
