@@ -32,10 +32,11 @@ def command(call: Call, repair: bool) -> ExitCode:
         report = verify(collection, repair=repair)
     for problem in report.problems:
         output.line(printable(problem))
-    checked = ", ".join(f"{count:,} {what}" for what, count in report.checked.items())
+    counts = [f"{count:,} {what}" for what, count in report.checked.items() if count]
+    checked = ", ".join(counts) or "an empty collection"
     left = len(report.problems) - report.repaired
     output.line(
-        f"checked {checked}: {left} problems"
+        f"checked {checked}: {left} problem{'' if left == 1 else 's'}"
         + (f", {report.repaired} repaired" if report.repaired else "")
     )
     for remark in report.notes:

@@ -125,6 +125,13 @@ def test_verify_finds_damage_and_mends_it(photos: Path, tmp_path: Path, echolens
     assert again.code == ExitCode.DONE
 
 
+def test_verify_of_an_empty_collection(tmp_path: Path, echolens: Echolens) -> None:
+    (tmp_path / "empty").mkdir()
+    echolens("index", tmp_path / "empty")
+
+    assert echolens("verify").lines == ["checked an empty collection: 0 problems"]
+
+
 def test_every_encoder_is_listed(echolens: Echolens) -> None:
     listed = {
         record["encoder"]: record for record in echolens("encoders", "--format", "jsonl").records
