@@ -4,8 +4,8 @@ Gets: an encoder. Gives: rates by modality and batch. Touches: the encoder, the 
 file, a store.
 
 Pictures have the size to which decoding reduces a photo, so the encoder's own resizing counts.
-They are noise, which a model computes as fast as any photo. The first run of each kind isn't
-counted, since it loads the weights, unless it took so long that loading can't matter.
+They are noise, which a model computes as fast as any photo. A first input of each modality loads
+the weights and isn't counted; nor is the first batch, unless it takes long.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ def rates(encoder: Encoder) -> Iterator[Rate]:
     }
     for modality, make in makers.items():
         if modality in encoder.space.modalities:
+            encoder.encode(modality, make(1), role="document")
             for batch in sorted({1, encoder.batch_size}):
                 yield Rate(modality, batch, batch / _seconds(encoder, modality, make(batch)))
 
