@@ -75,12 +75,12 @@ def show_rates(urls: Sequence[str], form: str) -> None:
             output.record(record)
         return
     output.table(
-        ("encoder", "device", "precision", "threads", "takes", "batch", "a second"),
+        ("encoder", "device", "precision", "threads", "takes", "batch", "inputs/s"),
         [
             (*map(str, list(record.values())[:-1]), f"{record['per_second']:,.1f}")
             for record in _measured(urls)
         ],
-        right="threads batch a second",
+        right="threads batch inputs/s",
     )
 
 
