@@ -1,16 +1,19 @@
-"""Photos a second of indexing, and which stage bounds it.
+"""Photos a second of indexing, beside what the encoder and decoding do alone.
 
-    python benchmarks/ingest.py                       500 JPEG photos of 12 megapixels, made here
-    python benchmarks/ingest.py --photos ~/Pictures   one's own
+    python benchmarks/ingest.py --enlarge FOLDER               2,000 photos of 12 megapixels
+    python benchmarks/ingest.py --enlarge FOLDER --count 300   in a minute or two
+    python benchmarks/ingest.py --photos ~/Pictures            one's own, as they are
 
-Indexes the photos with the starter encoder into a temporary folder and prints what the run says of
-its stages: `read` and `decode` are the seconds in which encoding waited for the next file's hash or
-picture, `encode` and `write` those in which it was at work. What is left is mostly the start of the
-decoding processes and the background statistics at the end, whatever the number of photos.
+For the starter, and for a ViT-B/32 of open_clip with random weights (as fast as trained ones), or
+for the encoders that `--encoder` names. Photos of FOLDER are enlarged, with a sensor's grain over
+them; a hundred of them repeat, told apart by a comment, since enlarging takes longer than indexing.
 
-Then the same photos are decoded in one process, and their pictures encoded, nothing else going on;
-"at best" is what all cores could do: the processor seconds of both, spread over the cores. Files
-are in the page cache.
+Three rates, all on the same machine and files (in the page cache): the encoder alone, on pictures
+that are decoded already; decoding alone, in as many processes as `index` has; and `index`. The
+first two are measured before and after, as a busy machine changes its pace. Each of them has all
+cores to itself. Where decoding and encoding share the cores, both at once can't do better than
+1 / (1/decoding + 1/encoding): "at best, on shared cores". An encoder with a processor of its own (a
+GPU) can reach the lesser of the two.
 """
 
 from __future__ import annotations
@@ -19,153 +22,169 @@ import argparse
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from itertools import islice
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from machine import machine, table
+from PIL import Image, ImageChops
 
+from cli.profile import profile
 from indexer import IndexReport, create, index
+from indexer.decode import Decoder
+from indexer.schema import Item, Stat
 from retrieval import registry
 from retrieval.protocols import Limits
-from retrieval.settings import load_settings
+from retrieval.settings import Settings, load_settings
 
-NAMES = ("astronaut", "chelsea", "coffee", "rocket", "immunohistochemistry")
 SIZE = (4000, 3000)
 QUALITY = 90
-GRAIN = 5.0  # a sensor's noise, without which enlarged photos would be easy to decode
+GRAIN = 10.0  # of 255: a sensor's noise, without which enlarged photos would be easy to decode
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".avif", ".tif", ".tiff", ".gif", ".bmp")
-AT_ONCE = 32
+DISTINCT = 100
+SAMPLE = 64
+MODEL = "ViT-B-32"
+
+
+@dataclass
+class Pace:
+    """How much was done in how many seconds."""
+
+    count: int = 0
+    seconds: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        return self.count / self.seconds
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--photos", type=Path, help="a folder of photos; without, some are made")
-    parser.add_argument("--count", type=int, default=500, help="photos at most")
-    parser.add_argument("--encoder", default="starter:")
-    parser.add_argument("--workers", type=int, help="decoding processes")
+    parser.add_argument("--enlarge", type=Path, help="a folder of photos to enlarge")
+    parser.add_argument("--photos", type=Path, help="a folder of photos to take as they are")
+    parser.add_argument("--count", type=int, default=2000, help="photos at most")
+    parser.add_argument("--encoder", action="append", help="an encoder's URL; repeatable")
+    parser.add_argument("--workers", type=int, default=0, help="decoding processes")
     options = parser.parse_args()
+    if not options.enlarge and not options.photos:
+        parser.error("name photos: --enlarge FOLDER or --photos FOLDER")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if options.photos:
-            photos = sorted(p for p in options.photos.rglob("*") if p.suffix.lower() in SUFFIXES)
-        else:
-            photos = list(make_photos(folder / "photos", options.count))
+        photos = photos_in(options.photos or options.enlarge)
+        if options.enlarge:
+            photos = enlarged(photos, folder / "photos", options.count)
         photos = photos[: options.count]
-        megabytes = sum(photo.stat().st_size for photo in photos) / 1e6
+        megabytes = sum(len(photo.read_bytes()) for photo in photos) / 1e6
         print(machine())
-        print(f"{len(photos)} photos, {megabytes / len(photos):.2f} MB each, {options.encoder}\n")
-        warm(photos)
-        settings = load_settings()
-        if options.workers:
-            settings = replace(settings, workers=options.workers)
-        collection = create(folder / "collection", encoder=options.encoder, settings=settings)
+        print(f"{len(photos)} photos, {megabytes / len(photos):.2f} MB each")
+        settings = replace(load_settings(), workers=options.workers or os.cpu_count() or 1)
+        for url in options.encoder or ["starter:", f"open_clip:{MODEL}/{random_weights(folder)}"]:
+            measure(url, photos, settings)
+            print(machine(), flush=True)
+
+
+def photos_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+
+
+def enlarged(sources: Sequence[Path], folder: Path, count: int) -> list[Path]:
+    """JPEG photos of 12 megapixels; those past the first hundred repeat one of them."""
+    folder.mkdir()
+    distinct = min(count, DISTINCT, len(sources))
+    paths = [folder / f"IMG_{number:05}.jpg" for number in range(count)]
+    with ProcessPoolExecutor() as processes:
+        list(processes.map(enlarge, sources[:distinct], paths[:distinct], chunksize=10))
+    for number in range(distinct, count):
+        first = paths[number % distinct].read_bytes()
+        comment = f"{number:08}".encode()
+        segment = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
+        paths[number].write_bytes(first[:2] + segment + first[2:])
+    return paths
+
+
+def enlarge(source: Path, path: Path) -> None:
+    grain = Image.merge("RGB", [Image.effect_noise(SIZE, GRAIN)] * 3)
+    photo = Image.open(source).convert("RGB").resize(SIZE)
+    ImageChops.add(photo, grain, offset=-128).save(path, quality=QUALITY)
+
+
+def random_weights(folder: Path) -> Path:
+    import open_clip
+    import torch
+
+    torch.manual_seed(0)
+    path = folder / f"{MODEL}.pt"
+    torch.save(open_clip.create_model(MODEL).state_dict(), path)
+    return path
+
+
+def measure(url: str, photos: Sequence[Path], settings: Settings) -> None:
+    """Index the photos, with the two alone before and after."""
+    encoder = registry.open_encoder(url, settings.compute)
+    encoding, decoding = Pace(), Pace()
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        pictures = decode_alone(photos, encoder, settings, decoding)
+        encode_alone(pictures, encoder, encoding)
+        collection = create(Path(folder, "collection"), encoder=url, settings=settings)
+        stack.enter_context(collection)
         report = index([str(photo) for photo in photos], collection)
         if report.failed or report.indexed < 0.9 * len(photos):
             raise SystemExit(f"these photos tell nothing: {report.accounting()}")
-        decoding, encoding = alone(photos, options.encoder)
-        show(report, decoding, encoding)
-        print(f"\n{verdict(report)}\n{machine()}")
+        decode_alone(photos, encoder, settings, decoding)
+        encode_alone(pictures, encoder, encoding)
+    show(url.split("//", maxsplit=1)[0], report, encoding, decoding)
 
 
-def make_photos(folder: Path, count: int) -> Iterator[Path]:
-    """JPEG photos whose pictures repeat but whose bytes don't: a comment tells them apart."""
-    from PIL import Image
-    from skimage import data
-
-    folder.mkdir()
-    random = np.random.default_rng(0)
-    seeds = []
-    for name in NAMES:
-        enlarged = Image.fromarray(getattr(data, name)()).convert("RGB").resize(SIZE)
-        grain = random.normal(0, GRAIN, (SIZE[1], SIZE[0], 1))
-        pixels = np.clip(np.asarray(enlarged) + grain, 0, 255).astype(np.uint8)
-        seeds.append(Image.fromarray(pixels))
-    for number in range(count):
-        path = folder / f"IMG_{number:05}.jpg"
-        if number < len(seeds):
-            seeds[number].save(path, quality=QUALITY)
-        else:
-            first = (folder / f"IMG_{number % len(seeds):05}.jpg").read_bytes()
-            comment = f"{number:08}".encode()
-            segment = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
-            path.write_bytes(first[:2] + segment + first[2:])
-        yield path
+def decode_alone(photos: Sequence[Path], encoder: Any, settings: Settings, pace: Pace) -> list[Any]:
+    """Decode a sample as `index` does, and give the pictures; starting isn't counted."""
+    items = [item_of(photo) for photo in photos[: 2 * SAMPLE]]
+    with Decoder(settings.workers, Limits()) as decoder:
+        for pending in [decoder.submit(items[0], encoder.wants) for _ in range(settings.workers)]:
+            decoder.result(pending)
+        began = time.perf_counter()
+        pending_all = [decoder.submit(item, encoder.wants) for item in items]
+        readings = [decoder.result(pending) for pending in pending_all]
+        pace.seconds += time.perf_counter() - began
+        pace.count += len(items)
+    return [draft.inputs[0] for reading in readings for draft in reading.drafts or ()][:SAMPLE]
 
 
-def warm(photos: Sequence[Path]) -> None:
-    for photo in photos:
-        photo.read_bytes()
+def item_of(path: Path) -> Item:
+    status = path.stat()
+    stat = Stat(str(path), status.st_size, status.st_mtime_ns)
+    return Item(path.as_uri(), "image", "image/jpeg", stat)
 
 
-def alone(photos: Sequence[Path], url: str) -> tuple[np.ndarray, np.ndarray]:
-    """Seconds by the clock and by the processor: decoding all photos, and encoding them."""
-    encoder = registry.open_encoder(url)
-    reader = registry.open_modality("image", Limits())
-    decoding, encoding = np.zeros(2), np.zeros(2)
-    rest = iter(photos)
-    first = True
-    while batch := list(islice(rest, AT_ONCE)):
-        begin = clocks()
-        pictures = [decoded(reader, photo, encoder.wants) for photo in batch]
-        decoding += clocks() - begin
-        if first:
-            encoder.encode("image", pictures[:1], role="document")  # opens the model
-            first = False
-        for start in range(0, len(pictures), encoder.batch_size):
-            begin = clocks()
-            encoder.encode("image", pictures[start : start + encoder.batch_size], role="document")
-            encoding += clocks() - begin
-    return decoding, encoding
+def encode_alone(pictures: Sequence[Any], encoder: Any, pace: Pace) -> None:
+    encoder.encode("image", pictures[:1], role="document")  # opens the model
+    began = time.perf_counter()
+    for start in range(0, len(pictures), encoder.batch_size):
+        encoder.encode("image", pictures[start : start + encoder.batch_size], role="document")
+    pace.seconds += time.perf_counter() - began
+    pace.count += len(pictures)
 
 
-def clocks() -> np.ndarray:
-    return np.array([time.perf_counter(), time.process_time()])
-
-
-def decoded(reader: Any, photo: Path, wants: Any) -> Any:
-    with photo.open("rb") as file:
-        reader.describe(file)
-        file.seek(0)
-        (draft,) = reader.documents(file, wants)
-        return draft.inputs[0]
-
-
-def show(report: IndexReport, decoding: np.ndarray, encoding: np.ndarray) -> None:
-    known = sum(report.stages.values())
-    best = (decoding[1] + encoding[1]) / (os.cpu_count() or 1)
-    figures = {
-        "`index`": report.seconds,
-        **{f"of it, {name}": report.stages.get(name, 0.0) for name in STAGES},
-        "of it, to begin and to end": report.seconds - known,
-        "decoding alone, one process": decoding[0],
-        "encoding alone": encoding[0],
-        f"together, {os.cpu_count()} cores at best": best,
+def show(url: str, report: IndexReport, encoding: Pace, decoding: Pace) -> None:
+    best = 1 / (1 / encoding.rate + 1 / decoding.rate)
+    rates = {
+        "the encoder alone": encoding.rate,
+        "decoding alone": decoding.rate,
+        "both at best, on shared cores": best,
+        "`index`": report.indexed / report.seconds,
     }
+    print()
     table(
-        ("", "s", "of `index`", "photos/s"),
+        (url, "photos/s", "of the encoder's", "of the best"),
         (
-            (
-                what,
-                f"{seconds:.1f}",
-                f"{seconds / report.seconds:.0%}",
-                "" if what.startswith("of it") else f"{report.indexed / seconds:.1f}",
-            )
-            for what, seconds in figures.items()
+            (what, f"{rate:.1f}", f"{rate / encoding.rate:.0%}", f"{rate / best:.0%}")
+            for what, rate in rates.items()
         ),
     )
-
-
-STAGES = ("read", "decode", "encode", "write")
-
-
-def verdict(report: IndexReport) -> str:
-    """The stage that bounds the run: the one that most of its time went to."""
-    name = max(report.stages, key=lambda stage: report.stages[stage])
-    return f"`{name}` bounds it: {report.stages[name] / report.seconds:.0%} of the time."
+    print("", *profile(report), sep="\n")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ print(index(["~/Pictures"], photos).accounting())
 from .manage import failures, remove, status
 from .opening import create
 from .pipeline import IndexOptions, index
-from .report import Failure, IndexReport, Progress, Status, VerifyReport
+from .report import Failure, IndexReport, Progress, Stage, Status, VerifyReport
 from .verify import verify
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "IndexOptions",
     "IndexReport",
     "Progress",
+    "Stage",
     "Status",
     "VerifyReport",
     "create",

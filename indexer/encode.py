@@ -28,6 +28,12 @@ from retrieval.vectors import fault
 from .schema import Encodable, Encoded
 
 
+def whole_batches(sizes: Iterable[int], least: int) -> int:
+    """The least number of inputs, from `least` on, that fills the largest of the batch sizes."""
+    largest = max(sizes, default=1)
+    return -(-least // largest) * largest
+
+
 def encode(encodables: Iterable[Encodable], backends: Backends) -> Mapping[str, Encoded]:
     """Encode documents, channel by channel.
 

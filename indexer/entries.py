@@ -22,9 +22,10 @@ from retrieval.errors import BadInputError
 from retrieval.protocols import Limits
 from retrieval.schema import Modality, Sighting, SkipReason, path_of, printable
 
-from .decode import Decoder, Pending, hash_file
+from .decode import Decoder, hash_file
 from .fields import FieldTypes, fields_of
 from .ledger import Row
+from .lookahead import Pending
 from .opening import Session
 from .schema import Given, Item, Outcome, Reading, Skipped
 from .tally import Tally
@@ -33,7 +34,6 @@ from .write import Entry
 
 HASH_AHEAD = 32
 HASH_THREADS = 2
-DECODE_AHEAD = 64
 SKIPPED_BATCH = 500
 
 
@@ -65,15 +65,20 @@ class EntryMaker:
         self._failed: set[str] = set()  # assets whose first file could not be used
         self._skipped: list[Row] = []
 
-    def entries(self, changed: Iterable[Changed], decoder: Decoder) -> Iterator[Entry]:
-        """One entry a file that can be used; the others are counted and skipped."""
-        ahead: deque[_Ahead] = deque()
+    def entries(
+        self, changed: Iterable[Changed], decoder: Decoder, *, ahead: int
+    ) -> Iterator[Entry]:
+        """One entry a file that can be used; the others are counted and skipped.
+
+        Up to `ahead` files are read in advance, as far as the memory set aside for that allows.
+        """
+        begun: deque[_Ahead] = deque()
         for one, asset in self._hashed(changed):
-            ahead.append(_Ahead(one, asset, self._start(one.item, asset, decoder)))
-            if len(ahead) >= DECODE_AHEAD:
-                yield from self._finish(ahead.popleft(), decoder)
-        while ahead:
-            yield from self._finish(ahead.popleft(), decoder)
+            begun.append(_Ahead(one, asset, self._start(one.item, asset, decoder)))
+            if len(begun) >= ahead:
+                yield from self._finish(begun.popleft(), decoder)
+        while begun:
+            yield from self._finish(begun.popleft(), decoder)
 
     def committed(self, entries: Sequence[Entry]) -> None:
         """Count entries that are durable now."""
@@ -131,7 +136,7 @@ class EntryMaker:
                     message = f"this collection's encoder takes no {one.item.modality}"
                     self._refuse(one, BadInputError(SkipReason.UNSUPPORTED, message))
                     continue
-                ahead.append((one, threads.submit(hash_file, one.item, self.limits)))
+                ahead.append((one, threads.submit(self._hash_file, one.item)))
                 if len(ahead) >= HASH_AHEAD:
                     yield from self._hash(*ahead.popleft())
             while ahead:
@@ -139,9 +144,13 @@ class EntryMaker:
         finally:
             threads.shutdown(cancel_futures=True)  # after an interrupt nobody waits for them
 
+    def _hash_file(self, item: Item) -> str:
+        with self._tally.working("read", beside=HASH_THREADS):
+            return hash_file(item, self.limits)
+
     def _hash(self, one: Changed, pending: Future[str]) -> Iterator[tuple[Changed, str]]:
         try:
-            with self._tally.stage("read"):
+            with self._tally.waiting("read"):
                 asset = pending.result()
         except BadInputError as error:
             self._refuse(one, error)
@@ -154,17 +163,20 @@ class EntryMaker:
             and bool(self._backends.documents.of_assets([asset]))
         )
         self._fresh.setdefault(asset, []).append(item.uri)
-        return decoder.submit(item, None if known else self._wants[item.modality])
+        with self._tally.waiting("decode"):  # the first one starts the processes
+            return decoder.submit(item, None if known else self._wants[item.modality])
 
     # What becomes of a file
 
     def _finish(self, ahead: _Ahead, decoder: Decoder) -> Iterator[Entry]:
         try:
-            with self._tally.stage("decode"):
+            with self._tally.waiting("decode"):
                 reading = decoder.result(ahead.pending)
                 if reading.drafts is None and ahead.asset in self._failed:
                     item = ahead.changed.item
-                    reading = decoder.result(decoder.submit(item, self._wants[item.modality]))
+                    wants = self._wants[item.modality]
+                    reading = decoder.result(decoder.submit(item, wants, at_once=True))
+            self._tally.worked("decode", reading.seconds / decoder.workers)
         except BadInputError as error:
             self._drop(ahead.changed.item.uri, ahead.asset)
             self._refuse(ahead.changed, error)

@@ -8,7 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from retrieval.schema import FieldType, SkipReason
+from retrieval.schema import FieldType, Modality, SkipReason
+
+STAGES = ("read", "decode", "encode", "write")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What one stage of a run took, in seconds.
+
+    Attributes:
+        busy: at work, by the clock; the mean of its threads or processes where it has several.
+        waited: how long the encoder stood still for it; 0 for the encoder itself.
+    """
+
+    busy: float = 0.0
+    waited: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +41,9 @@ class IndexReport:
         missing: known files whose root can't be seen now; kept until ``--prune``.
         warnings: lines for the user: what was noticed and not counted as a failure.
         seconds: by the clock, from start to end.
-        stages: seconds in which a stage was busy: ``read``, ``decode``, ``encode``, ``write``.
+        stages: what each of `STAGES` took. ``read`` is hashing, in threads; ``decode`` runs in
+            processes; ``encode`` and ``write`` take turns on the main line.
+        encoded: inputs that the encoder was given, by modality; a text has one for each passage.
         interrupted: whether the user stopped it; run again to go on.
         dry_run: whether nothing was written, and no file read: `indexed` counts those to read.
         planned: URIs of the files that a dry run would have read.
@@ -43,7 +60,8 @@ class IndexReport:
     missing: int = 0
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
-    stages: Mapping[str, float] = field(default_factory=dict)
+    stages: Mapping[str, Stage] = field(default_factory=dict)
+    encoded: Mapping[Modality, int] = field(default_factory=dict)
     interrupted: bool = False
     dry_run: bool = False
     planned: tuple[str, ...] = ()
@@ -57,6 +75,24 @@ class IndexReport:
     def failed(self) -> int:
         """Files that should have been indexed and could not be."""
         return sum(count for reason, count in self.skipped.items() if reason.is_failure)
+
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """Where the encoder's time went, 1 in all: at work, waiting for a stage, the ``rest``.
+
+        The rest is listing files, deciding what is new, and ending. Encoding has the sentences of
+        the background statistics in it, and decoding the start of its processes.
+        """
+        whole = self.seconds or 1.0
+        stages = {name: self.stages.get(name, Stage()) for name in STAGES}
+        shares = {name: stage.waited / whole for name, stage in stages.items()}
+        shares["encode"] = stages["encode"].busy / whole
+        return {**shares, "rest": max(0.0, 1.0 - sum(shares.values()))}
+
+    @property
+    def bound_by(self) -> str:
+        """What most of the time went to: one of `STAGES`, or ``rest``."""
+        return max(self.shares, key=lambda name: self.shares[name])
 
     def accounting(self) -> str:
         """``indexed N, unchanged U, duplicates D, skipped S = total``."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -102,12 +103,19 @@ class Reading:
     Attributes:
         drafts: None when only the description was asked for.
         warnings: what was odd and didn't matter (a sidecar that can't be read).
+        seconds: that it took, by the clock.
     """
 
     fields: Mapping[str, FieldValue]
     captions: tuple[str, ...]
     drafts: tuple[Draft, ...] | None
     warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def bytes(self) -> int:
+        """Memory that its documents take: near enough to tell how many may wait."""
+        return bytes_of(self.drafts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +138,15 @@ def paths_of(given: Paths) -> list[str]:
     """Paths as text. One alone is a path too, and no list of its letters."""
     several = [given] if isinstance(given, str | bytes | os.PathLike) else given
     return [os.fsdecode(path) for path in several]
+
+
+def bytes_of(drafts: Iterable[Draft] | None) -> int:
+    """Memory that the inputs of some documents take: pixels, or characters."""
+    return sum(
+        value.nbytes if hasattr(value, "nbytes") else sys.getsizeof(value)
+        for draft in drafts or ()
+        for value in draft.inputs
+    )
 
 
 def valid_text(text: str) -> str:

@@ -10,10 +10,11 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 
-from retrieval.schema import SkipReason
+from retrieval.schema import Modality, SkipReason
 
-from .report import IndexReport, Progress, Watcher
+from .report import STAGES, IndexReport, Progress, Stage, Watcher
 from .schema import Outcome
 
 WATCH_EVERY_S = 0.1
@@ -32,7 +33,10 @@ class Tally:
         self._outcomes: Counter[Outcome] = Counter()
         self._skipped: Counter[SkipReason] = Counter()
         self._warnings: list[str] = []
-        self._stages: dict[str, float] = defaultdict(float)
+        self._busy: dict[str, float] = defaultdict(float)
+        self._waited: dict[str, float] = defaultdict(float)
+        self._encoded: Counter[Modality] = Counter()
+        self._lock = Lock()  # hashing tells from its threads
         self.is_watched = watch is not None
         self._watch = watch
         self._started = time.monotonic()
@@ -52,13 +56,34 @@ class Tally:
             self._warnings.append(warning)
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time a stage while it is busy."""
+    def waiting(self, stage: str) -> Iterator[None]:
+        """Time the main line, which stands still for a stage that runs beside it."""
         start = time.monotonic()
         try:
             yield
         finally:
-            self._stages[name] += time.monotonic() - start
+            self._waited[stage] += time.monotonic() - start
+
+    @contextmanager
+    def working(self, stage: str, *, beside: int = 0) -> Iterator[None]:
+        """Time a stage at work: on the main line, or in one of `beside` threads."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            seconds = time.monotonic() - start
+            self.worked(stage, seconds / max(beside, 1))
+            if not beside and stage != "encode":
+                self._waited[stage] += seconds
+
+    def worked(self, stage: str, seconds: float) -> None:
+        """Add to the time that a stage was at work."""
+        with self._lock:
+            self._busy[stage] += seconds
+
+    def encoded(self, modality: Modality, count: int) -> None:
+        """So many more inputs were encoded."""
+        self._encoded[modality] += count
 
     def tell(self) -> None:
         """Tell the watcher, at most ten times a second."""
@@ -82,7 +107,8 @@ class Tally:
             missing=self.missing,
             warnings=tuple(self._warnings),
             seconds=time.monotonic() - self._started,
-            stages=dict(self._stages),
+            stages={name: Stage(self._busy[name], self._waited[name]) for name in STAGES},
+            encoded=dict(self._encoded),
             interrupted=interrupted,
             dry_run=dry_run,
             planned=tuple(self.planned),

@@ -32,11 +32,16 @@ StoreOrEncoder = Literal["encoder", "vector_store", "document_store", "asset_sto
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One back end: ``module:Class``, one line about it, the extra that installs its packages."""
+    """One back end: ``module:Class``, one line about it, the extra that installs its packages.
+
+    An encoder also says which modalities it takes and which languages it understands.
+    """
 
     target: str
     about: str
     extra: str | None = None
+    modalities: tuple[Modality, ...] = ()
+    languages: str = ""
 
 
 BACK_ENDS: Mapping[StoreOrEncoder, Mapping[str, Entry]] = MappingProxyType(
@@ -51,16 +56,22 @@ BACK_ENDS: Mapping[StoreOrEncoder, Mapping[str, Entry]] = MappingProxyType(
         "encoder": {
             "conse": Entry(
                 "retrieval.encoders.starter:ConseEncoder",
-                "small, offline, English; no training on photos with captions",
+                "small, offline; no training on photos with captions",
+                modalities=("image", "text"),
+                languages="English",
             ),
             "open_clip": Entry(
                 "retrieval.encoders.open_clip:OpenClipEncoder",
                 "any model of open_clip: MODEL/PRETRAINED, or MODEL//path/to/checkpoint",
                 extra="open-clip",
+                modalities=("image", "text"),
+                languages="the model's",
             ),
             "starter": Entry(
                 "retrieval.encoders.starter:StarterEncoder",
-                "small, offline, English, or Chinese too (starter:chinese); to try things out",
+                "small, offline, to try things out; `starter:chinese` reads Chinese too",
+                modalities=("image", "text"),
+                languages="English; with starter:chinese also Chinese",
             ),
         },
         "vector_store": {

@@ -1,77 +1,55 @@
-"""``echolens encoders``: which encoders there are, and what installs the ones that aren't here.
+"""``echolens encoders``: which encoders there are, what they need, and how fast they are here.
 
-Gets: the registry and the metadata of installed packages. Gives: a table or JSON lines. Touches:
-stdout. Never: loads an encoder to find out.
+Gets: argv. Gives: tables or JSON lines. Touches: stdout and stderr. Never: loads an encoder,
+unless to measure it.
 """
 
 from __future__ import annotations
 
-import re
-
 import click
 
-from .. import output
+from ..encoders import nameless, show_encoders, show_rates
 from ..errors import ExitCode
-from ..options import common, formats
+from ..options import Call, common, formats
 
-_NAME = re.compile(r"[A-Za-z0-9._-]+")
+ALL = "*"
 
 
 @click.command("encoders")
+@click.option(
+    "--benchmark",
+    metavar="[URL]",
+    is_flag=False,
+    flag_value=ALL,
+    help="Measure it, or those that need no name, here: a few seconds each.",
+)
 @formats("table", "jsonl")
 @common
-def command(form: str) -> ExitCode:
+@click.pass_obj
+def command(call: Call, /, benchmark: str | None, form: str) -> ExitCode:
     """List the encoders that a collection can be made with.
 
-    An encoder decides how well searches answer, and in which languages. It belongs to its
-    collection for good: name it with `--encoder` when you index for the first time.
+    An encoder decides how well searches answer, in which languages, and how long indexing
+    takes. It belongs to its collection for good: name it with `--encoder` when you index for
+    the first time. Below the list stand the models that are on this disk already, which need
+    no network; any other is downloaded once, when it is first used.
+
+    `--benchmark` measures how many pictures and texts an encoder takes a second on this
+    machine, one at a time (as a search does) and in its own batches (as indexing does), with
+    the device, precision and threads of your settings. It counts no decoding:
+    `echolens index --profile` tells which of the two bounds a run.
 
     \b
     Examples:
       echolens encoders
+      echolens encoders --benchmark
+      echolens encoders --benchmark open_clip:ViT-B-32/laion2b_s34b_b79k
       echolens index -c better --encoder open_clip:ViT-B-32/laion2b_s34b_b79k ~/Pictures
     """
-    from retrieval.registry import schemes
-
-    rows = [
-        (f"{scheme}:", entry.about, installer(entry.extra)) for scheme, entry in schemes("encoder")
-    ]
-    if form == "jsonl":
-        for url, about, install in rows:
-            output.record({"encoder": url, "about": about, "install": install})
-    else:
-        output.table(
-            ("encoder", "state", "what it is"),
-            [(url, install or "installed", about) for url, about, install in rows],
-            wrap=True,
-        )
+    if benchmark is None:
+        show_encoders(form)
+        return ExitCode.DONE
+    if benchmark == ALL:
+        call.note("measuring the encoders that need no model's name; give a URL for another")
+    show_rates(nameless() if benchmark == ALL else [benchmark], form)
     return ExitCode.DONE
-
-
-def installer(extra: str | None) -> str | None:
-    """The command that installs an extra; None when all of its packages are here."""
-    if extra is None or all(map(_installed, _packages(extra))):
-        return None
-    return f"pip install 'echolens[{extra}]'"
-
-
-def _packages(extra: str) -> list[str]:
-    """An extra's packages, by the metadata of Echolens itself (which a bare source tree lacks)."""
-    from importlib.metadata import PackageNotFoundError, requires
-
-    marker = re.compile(rf"""extra\s*==\s*['"]{re.escape(extra)}['"]""")
-    try:
-        lines = requires("echolens") or []
-    except PackageNotFoundError:
-        return ["echolens"]
-    return [found.group() for x in lines if marker.search(x) and (found := _NAME.match(x))]
-
-
-def _installed(package: str) -> bool:
-    from importlib.metadata import PackageNotFoundError, distribution
-
-    try:
-        distribution(package)
-    except PackageNotFoundError:
-        return False
-    return True

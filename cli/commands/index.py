@@ -19,6 +19,7 @@ import click
 from .. import output
 from ..errors import ExitCode
 from ..options import Call, Decorated, common
+from ..profile import profile
 from ..progress import ProgressLine, duration
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def _for_new(name: str, what: str) -> Callable[[Decorated], Decorated]:
 @click.option("--prune", is_flag=True, help="Forget missing files, also of a root that is gone.")
 @click.option("--restore", is_flag=True, help="Take back what `remove` took out.")
 @click.option("--follow-symlinks", is_flag=True, help="Go into folders that are links, too.")
+@click.option("--profile", "profiled", is_flag=True, help="Say where the time went, and why.")
 @click.option("-0", "nul", is_flag=True, help="Paths on stdin end in NUL, not in a newline.")
 @_for_new("encoder", "its encoder (see `echolens encoders`)")
 @_for_new("vectors", "its vector store")
@@ -51,7 +53,9 @@ def _for_new(name: str, what: str) -> Callable[[Decorated], Decorated]:
 @_for_new("assets", "`inplace:` leaves files where they are, `folder:` copies")
 @common
 @click.pass_obj
-def command(call: Call, /, paths: tuple[str, ...], nul: bool, **options: Any) -> ExitCode:
+def command(
+    call: Call, /, paths: tuple[str, ...], nul: bool, profiled: bool, **options: Any
+) -> ExitCode:
     """Index files and folders, or what is new in them.
 
     Pictures, texts, and captions beside pictures are indexed. Run it again whenever
@@ -63,6 +67,7 @@ def command(call: Call, /, paths: tuple[str, ...], nul: bool, **options: Any) ->
       echolens index ~/Pictures
       echolens index ~/Pictures --exclude "*.gif" --exclude drafts
       find . -name "*.jpg" -print0 | echolens index -0 -
+      echolens index --profile ~/Pictures
       echolens index --captions captions_val2017.json --images val2017
     """
     from indexer import IndexOptions, index
@@ -76,6 +81,9 @@ def command(call: Call, /, paths: tuple[str, ...], nul: bool, **options: Any) ->
         ProgressLine(quiet=call.quiet) as progress,
     ):
         report = index(sources, collection, options=IndexOptions(**options), watch=progress)
+    if profiled:
+        for text in profile(report):
+            output.note(text)
     _show(call, report)
     if report.interrupted:
         return ExitCode.INTERRUPTED
@@ -181,8 +189,8 @@ def _show(call: Call, report: IndexReport) -> None:
     if any(beside.values()):
         call.note("beside these: " + ", ".join(f"{what} {n}" for what, n in beside.items() if n))
     if call.verbose:
-        stages = ", ".join(f"{name} {duration(s)}" for name, s in report.stages.items())
-        call.note(f"time: {duration(report.seconds)}" + (f" ({stages})" if stages else ""))
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in report.shares.items())
+        call.note(f"time: {duration(report.seconds)} ({shares})")
     if report.interrupted:
         call.note("interrupted: run the same command again to go on")
     if report.dry_run:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.commands.encoders import installer
 from cli.commands.status import size
+from cli.encoders import installer
 from cli.errors import ExitCode
 from retrieval.registry import schemes
 from tests import corpus
@@ -134,12 +134,16 @@ def test_verify_of_an_empty_collection(tmp_path: Path, echolens: Echolens) -> No
 
 def test_every_encoder_is_listed(echolens: Echolens) -> None:
     listed = {
-        record["encoder"]: record for record in echolens("encoders", "--format", "jsonl").records
+        record["encoder"]: record
+        for record in echolens("encoders", "--format", "jsonl").records
+        if "encoder" in record
     }
 
     assert listed.keys() == {f"{scheme}:" for scheme, _ in schemes("encoder")}
     assert listed["starter:"]["install"] is None
     assert listed["hash:"]["install"] is None
+    assert listed["starter:"]["modalities"] == ["image", "text"]
+    assert listed["starter:"]["languages"] == "English"
     assert "starter:" in echolens("encoders").out.decode()
 
 
