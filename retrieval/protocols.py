@@ -47,12 +47,15 @@ class Place:
         read_only: whether writing is refused.
         existing: whether a writer refuses a store that is missing, as a reader always does; else
             it makes it.
+        anew: whether a writer throws away what is there and makes the store again, since it is
+            beyond reading.
     """
 
     url: str
     directory: Path
     read_only: bool = True
     existing: bool = False
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +77,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something wrong in a store: the id (or the file) concerned, and what is wrong with it."""
+    """Something wrong in a store: the id (or the file) concerned, and what is wrong with it.
+
+    Attributes:
+        whole: whether the whole store is concerned, so that it must be made anew (`Place.anew`).
+    """
 
     id: str
     message: str
+    whole: bool = False
 
 
 class Encoder(Protocol):
@@ -298,7 +306,13 @@ class DocumentStore(Protocol):
 
 
 class AssetStore(Protocol):
-    """Raw assets by id. Made as ``Class(place, locate)``; ``locate(asset)`` gives its URIs."""
+    """Raw assets by id. Made as ``Class(place, locate)``; ``locate(asset)`` gives its URIs.
+
+    Attributes:
+        copies: whether it keeps copies of its own, which must be there though the file is gone.
+    """
+
+    copies: bool
 
     def put(self, asset: str, file: BinaryIO) -> None:
         """Keep the bytes; refused (`BadInputError`, changing) when they don't hash to `asset`."""

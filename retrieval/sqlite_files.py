@@ -130,11 +130,17 @@ def kind_of(error: sqlite3.DatabaseError) -> type[EcholensError] | None:
     return _KINDS.get(code)
 
 
+def remove(path: Path) -> None:
+    """Delete a file that is beyond reading, its log first: that must not meet a new file."""
+    for name in (f"{path.name}-wal", f"{path.name}-shm", path.name):
+        path.with_name(name).unlink(missing_ok=True)
+
+
 def missing(path: Path) -> CorruptError:
     """The error of a file that a collection must have, and that isn't there or holds nothing."""
     return CorruptError(
         f"{path} is missing, or nothing is in it: the collection has lost it.",
-        advice="Restore it from a backup, or index again into a new collection.",
+        advice="Run `echolens verify --repair`, or restore it from a backup.",
     )
 
 

@@ -165,7 +165,7 @@ class Segments:
         try:
             yield from self._problems()
         except CorruptError as error:
-            yield Problem(self.folder.name, str(error))
+            yield Problem(self.folder.name, str(error), whole=True)
 
     def close(self) -> None:
         """Close the catalogue; mapped snapshots stay readable. Closing twice is no error."""
@@ -214,7 +214,7 @@ class Segments:
                 live, damage = self._catalogue.live(), self._catalogue.damage()
             problems = list(_wrong_rows(snapshot, live))
             if damage is not None:
-                problems.append(Problem("catalogue.sqlite", damage))
+                problems.append(Problem("catalogue.sqlite", damage, whole=True))
             if self.holds(snapshot):
                 return problems
 
@@ -244,7 +244,8 @@ def checksum(raw_id: bytes, vector: FloatArray) -> int:
 def _wrong_rows(snapshot: Snapshot, live: Sequence[tuple[bytes, int, int]]) -> Iterator[Problem]:
     alive = np.flatnonzero(snapshot.alive)
     if [row for _, row, _ in live] != alive.tolist():
-        yield Problem("catalogue.sqlite", "Its live rows and its tombstones don't add up.")
+        message = "Its live rows and its tombstones don't add up."
+        yield Problem("catalogue.sqlite", message, whole=True)
         return
     for raw, row, stored in live:
         if snapshot.ids[row].tobytes() != raw:

@@ -7,6 +7,7 @@ Never: a score of its own (`ranking.rank` alone gives scores).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from shutil import rmtree
 from typing import Any
 
 import numpy as np
@@ -35,9 +36,10 @@ class SegmentStore:
         folder = place.directory / "vectors" / channel.space / channel.modality
         self.dim = channel.dim
         self.read_only = place.read_only
-        self.segments = Segments(
-            folder, channel.dim, read_only=place.read_only, make=not place.existing
-        )
+        if place.anew and not place.read_only:
+            rmtree(folder, ignore_errors=True)
+        make = place.anew or not place.existing
+        self.segments = Segments(folder, channel.dim, read_only=place.read_only, make=make)
 
     def upsert(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -255,6 +256,22 @@ def test_read_only_refuses_to_write_and_reads(opened: Opener) -> None:
         assert caught.value.advice
     assert store.search(vectors_of(1), 1)[0].ids == tuple(ids_of(1))
     assert store.count() == 2
+
+
+def test_a_store_beyond_reading_is_made_anew(scheme: str, tmp_path: Path) -> None:
+    """Whatever file of it is damaged; a reader throws nothing away."""
+    with closing(open_store(scheme, tmp_path)) as store:
+        store.upsert(ids_of(*range(4)), vectors_of(4))
+    for path in [path for path in tmp_path.rglob("*") if path.is_file()]:
+        path.write_bytes(b"no such file" * 1000)
+    with pytest.raises(CorruptError):
+        open_store(scheme, tmp_path, anew=True, read_only=True).check()
+    with closing(open_store(scheme, tmp_path, existing=True, anew=True)) as store:
+        assert store.count() == 0
+        store.upsert(ids_of("new"), vectors_of(1))
+    with closing(open_store(scheme, tmp_path, read_only=True)) as store:
+        assert list(store.scan()) == ids_of("new")
+        assert list(store.check()) == []
 
 
 @pytest.mark.parametrize("options", [{"read_only": True}, {"existing": True}])

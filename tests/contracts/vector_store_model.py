@@ -19,10 +19,15 @@ TEST_URLS = {"exact": "exact:", "faiss": "faiss:"}
 
 
 def open_store(
-    scheme: str, folder: Path, *, read_only: bool = False, existing: bool = False
+    scheme: str,
+    folder: Path,
+    *,
+    read_only: bool = False,
+    existing: bool = False,
+    anew: bool = False,
 ) -> VectorStore:
     """The store of a scheme in a folder."""
-    return open_vector_store(Place(TEST_URLS[scheme], folder, read_only, existing), CHANNEL)
+    return open_vector_store(Place(TEST_URLS[scheme], folder, read_only, existing, anew), CHANNEL)
 
 
 def ids_of(*names: object) -> list[str]:

@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from ... import sqlite_files
 from ...errors import CorruptError, StoreUnreachableError
 from ...protocols import Place, Problem
 from ...schema import Document, FieldType, Filter, Ranking, Sighting, TooMany
@@ -81,7 +82,9 @@ class SqliteStore:
         if place.read_only:
             self._connection = sqlite_file.open_for_reading(self._path)
         else:
-            make = not place.existing
+            make = place.anew or not place.existing
+            if place.anew:
+                sqlite_files.remove(self._path)
             self._connection = sqlite_file.open_for_writing(self._path, make=make)
 
     def upsert(self, documents: Sequence[Document], sightings: Sequence[Sighting] = ()) -> None:
@@ -113,19 +116,16 @@ class SqliteStore:
     def get(self, ids: Sequence[str]) -> dict[str, Document]:
         """The documents of those ids that are there."""
         sql = f"SELECT {DOCUMENT} FROM documents d WHERE d.id {IDS}"
-        return {row[0].hex(): document_of(row) for row in self._read(sql, listed(ids))}
+        return {document.id: document for document in self._documents(sql, listed(ids))}
 
     def of_assets(self, assets: Sequence[str]) -> dict[str, list[Document]]:
         """Each asset's documents, in the order of (kind, span, id)."""
-        rows = self._read(
+        found = self._documents(
             f"SELECT {DOCUMENT} FROM documents d WHERE d.asset {IDS}"
             " ORDER BY d.asset, d.kind, d.span_start, d.span_end, d.id",
             listed(assets),
         )
-        return {
-            asset.hex(): [document_of(row) for row in of_asset]
-            for asset, of_asset in groupby(rows, key=lambda row: row[1])
-        }
+        return {asset: list(its) for asset, its in groupby(found, key=lambda d: d.asset)}
 
     def sightings(self, assets: Sequence[str]) -> dict[str, list[Sighting]]:
         """Each asset's sightings, in the order of their URIs."""
@@ -171,9 +171,9 @@ class SqliteStore:
         last = b""
         condition = _passing(Condition("d.id > ?"), channel)
         sql = f"SELECT {DOCUMENT} FROM documents d WHERE {condition.sql} ORDER BY d.id LIMIT {PAGE}"
-        while page := self._read(sql, last, *condition.parameters):
-            yield from map(document_of, page)
-            last = page[-1][0]
+        while page := self._documents(sql, last, *condition.parameters):
+            yield from page
+            last = bytes.fromhex(page[-1].id)
 
     def scan_sightings(self) -> Iterator[Sighting]:
         """All sightings by URI, a page at a time, like `scan`."""
@@ -194,15 +194,15 @@ class SqliteStore:
         """Damage in the file, and words that don't fit the documents."""
         problems: list[Problem] = []
         try:
-            with self._using() as connection:
+            with sqlite_file.understood(self._path), self._using() as connection:
                 problems.extend(_problems(connection))
         except CorruptError as error:  # so damaged that the rest can't be read
-            problems.append(Problem(FILE_NAME, str(error)))
+            problems.append(Problem(FILE_NAME, str(error), whole=True))
         yield from problems
 
     def repair(self) -> None:
         """Build the words and every index anew."""
-        with self._writing() as connection:
+        with sqlite_file.understood(self._path), self._writing() as connection:
             connection.execute("DROP TABLE words")
             connection.execute(sqlite_file.WORDS)
             rows_of.write_all_words(connection)
@@ -220,7 +220,14 @@ class SqliteStore:
             return connection.execute(sql, parameters).fetchall()
 
     def _sightings(self, condition: str, parameter: str) -> list[Sighting]:
-        return list(sightings_of(self._read(f"{SIGHTINGS} WHERE {condition}", parameter)))
+        rows = self._read(f"{SIGHTINGS} WHERE {condition}", parameter)
+        with sqlite_file.understood(self._path):
+            return list(sightings_of(rows))
+
+    def _documents(self, sql: str, *parameters: Any) -> list[Document]:
+        rows = self._read(sql, *parameters)
+        with sqlite_file.understood(self._path):
+            return [document_of(row) for row in rows]
 
     @contextmanager
     def _using(self) -> Iterator[sqlite3.Connection]:

@@ -116,6 +116,16 @@ def errors_of(path: Path) -> Iterator[None]:
         raise kind(f"{path} {what}: {error}.", advice=advice) from error
 
 
+@contextmanager
+def understood(path: Path) -> Iterator[None]:
+    """Take a value that no writer wrote for what it is: damage."""
+    try:
+        yield
+    except (AttributeError, TypeError, ValueError) as error:
+        what, advice = _WORDS[CorruptError]
+        raise CorruptError(f"{path} {what}: {error}.", advice=advice) from error
+
+
 _WORDS = {
     LockedError: ("is being written by another process", "Wait until it has finished."),
     StoreUnreachableError: (
@@ -124,7 +134,7 @@ _WORDS = {
     ),
     CorruptError: (
         "is damaged",
-        "Run `echolens verify --repair`; if that fails, index anew or restore a copy.",
+        "Run `echolens verify --repair`.",
     ),
 }
 

@@ -28,9 +28,13 @@ def opened(scheme: str, tmp_path: Path) -> Iterator[Opener]:
     stores: list[DocumentStore] = []
 
     def open_it(
-        *, read_only: bool = False, existing: bool = False, folder: Path = tmp_path
+        *,
+        read_only: bool = False,
+        existing: bool = False,
+        anew: bool = False,
+        folder: Path = tmp_path,
     ) -> DocumentStore:
-        place = Place(TEST_URLS[scheme], folder, read_only, existing)
+        place = Place(TEST_URLS[scheme], folder, read_only, existing, anew)
         stores.append(open_document_store(place))
         return stores[-1]
 

@@ -169,6 +169,22 @@ def test_read_only_refuses_to_write_and_reads(opened: Opener) -> None:
     assert list(store.check()) == []
 
 
+def test_a_store_beyond_reading_is_made_anew(opened: Opener, tmp_path: Path) -> None:
+    """A reader throws nothing away."""
+    store = opened()
+    store.upsert([passage(1, "a dog")])
+    store.close()
+    for path in [path for path in tmp_path.rglob("*") if path.is_file()]:
+        path.write_bytes(b"no such file" * 1000)
+    with pytest.raises(CorruptError):
+        opened(anew=True, read_only=True)
+    store = opened(existing=True, anew=True)
+    assert store.count() == 0
+    store.upsert([passage(1, "a cat")])
+    assert texts_found(store, "cat") == ["a cat"]
+    assert list(store.check()) == []
+
+
 @pytest.mark.parametrize("options", [{"read_only": True}, {"existing": True}])
 def test_a_store_that_is_not_there_is_never_taken_for_an_empty_one(
     opened: Opener, tmp_path: Path, options: dict[str, bool]
