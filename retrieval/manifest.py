@@ -23,6 +23,7 @@ from .schema import Background, Channel, FieldType, Modality
 
 FORMAT = 1
 NAME = "manifest.json"
+_MARK = "ledger.sqlite"  # the first indexing run makes it: where it is, a collection is or was
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,14 @@ def read_manifest(directory: Path) -> Manifest:
     Raises:
         CollectionNotFoundError: there is none.
         NewerFormatError: a newer Echolens wrote it.
-        CorruptError: it can't be understood.
+        CorruptError: it can't be understood, or is missing from a collection.
     """
     path = directory / NAME
     try:
         data = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError) as error:
+        if (directory / _MARK).exists():
+            raise _corrupt(path, "is missing, though what was indexed is there") from error
         raise CollectionNotFoundError(
             f"There is no collection at {directory}.",
             advice="Make one with `echolens index FOLDER`, or name another with --collection.",
@@ -107,12 +110,14 @@ def _parse(data: Any, path: Path) -> Manifest:
                 for key, by_query in data["background"].items()
             },
         )
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise _corrupt(path, f"lacks a part or has a wrong one ({error!r})") from error
+    except KeyError as error:
+        raise _corrupt(path, f"lacks `{error.args[0]}`") from error
+    except (TypeError, AttributeError, ValueError) as error:
+        raise _corrupt(path, f"has a part that can't be understood ({error})") from error
 
 
 def _corrupt(path: Path, what: str) -> CorruptError:
     return CorruptError(
         f"{path} {what}.",
-        advice="Restore it from a backup, or index again into a new collection.",
+        advice="Restore it from a backup, or move the folder away and index the same files again.",
     )
