@@ -11,14 +11,16 @@ the start of the next one, and a document that is being deleted goes from every 
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from retrieval import sqlite_files
-from retrieval.errors import CorruptError, StoreUnreachableError
+from retrieval.errors import CorruptError
 from retrieval.schema import Document, SkipReason
 
 from .schema import Outcome
@@ -117,17 +119,28 @@ class Ledger:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.OperationalError as error:
-            raise StoreUnreachableError(
+        except sqlite3.DatabaseError as error:
+            kind = sqlite_files.kind_of(error)
+            if kind is None:
+                raise  # a mistake in the calling code, not in the file
+            if kind is CorruptError:
+                raise self._damaged(str(error)) from error
+            raise kind(
                 f"{self._path} can't be used: {error}.",
                 advice="Make room or allow writing there, then run the same command again.",
             ) from error
-        except sqlite3.DatabaseError as error:
-            raise CorruptError(
-                f"{self._path} is damaged: {error}.",
-                advice="Restore it, or delete it and index the same folders again: nothing is "
-                "lost, and every file is read anew.",
-            ) from error
+        except ValueError as error:  # a value that no writer wrote
+            raise self._damaged(str(error)) from error
+
+    def _damaged(self, how: str) -> CorruptError:
+        return CorruptError(
+            f"{self._path} is damaged: {how}.", advice="Run `echolens verify --repair`."
+        )
+
+    @staticmethod
+    def discard(directory: Path) -> None:
+        """Delete a ledger that is beyond reading."""
+        sqlite_files.remove(directory / NAME)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -205,6 +218,41 @@ class Ledger:
                 "SELECT asset, document, channel FROM arrivals ORDER BY asset, document"
             ).fetchall()
 
+    def check(self) -> None:
+        """Read everything.
+
+        Raises:
+            CorruptError: the file is damaged.
+        """
+        with self._errors():
+            (message,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
+            for row in self.scan():
+                for text in filter(None, (row.signature, row.given)):
+                    json.loads(text)
+            self.deletions()
+        if message != "ok":
+            raise self._damaged(str(message))
+
+    def is_empty(self) -> bool:
+        """Whether it knows no file."""
+        with self._errors():
+            return self._connection.execute("SELECT 1 FROM files LIMIT 1").fetchone() is None
+
+    def waiting(self) -> list[str]:
+        """URIs of the files that hold an asset and must be indexed again; see `redo`."""
+        with self._errors():
+            found = self._connection.execute(
+                "SELECT uri FROM files WHERE asset IS NOT NULL AND recipe = '' "
+                "AND outcome IN ('indexed', 'duplicate') ORDER BY uri"
+            )
+            return [uri for (uri,) in found]
+
+    def roots(self) -> list[str]:
+        """Folders that were indexed."""
+        with self._errors():
+            found = self._connection.execute("SELECT path FROM roots ORDER BY path")
+            return [os.fsdecode(path) for (path,) in found]
+
     def rechecks(self) -> list[str]:
         """Assets whose sightings changed and whose documents have not yet followed."""
         with self._errors():
@@ -260,6 +308,21 @@ class Ledger:
         with self._transaction() as connection:
             connection.executemany(
                 "UPDATE files SET missing = 1 WHERE uri = ?", ((uri,) for uri in uris)
+            )
+
+    def redo(self, assets: Iterable[str]) -> None:
+        """Have the next run that meets a file of these assets read it as if it were new."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "UPDATE files SET recipe = '', signature = '' WHERE asset = ?",
+                ((asset,) for asset in assets),
+            )
+
+    def redo_all(self) -> None:
+        """The same for every file that has an asset."""
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE files SET recipe = '', signature = '' WHERE asset IS NOT NULL"
             )
 
     def intend_recheck(self, assets: Iterable[str]) -> None:
@@ -372,6 +435,8 @@ def _put(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
 
 def _row(values: Sequence[object]) -> Row:
     uri, signature, asset, recipe, outcome, reason, message, given, missing = values
+    if outcome not in get_args(Outcome):
+        raise ValueError(f"{outcome!r} is no outcome")
     return Row(
         str(uri),
         str(signature),

@@ -180,7 +180,7 @@ def test_a_store_beyond_reading_is_made_anew(opened: Opener, tmp_path: Path) -> 
         opened(anew=True, read_only=True)
     store = opened(existing=True, anew=True)
     assert store.count() == 0
-    store.upsert([passage(1, "a cat")])
+    store.upsert([passage(1, "a cat")], [seen(1)])
     assert texts_found(store, "cat") == ["a cat"]
     assert list(store.check()) == []
 
