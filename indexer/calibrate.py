@@ -29,6 +29,7 @@ SAMPLE = 1000
 QUERIES = 64
 ENOUGH_PAIRS = 100
 LEAST_PAIRS = 12
+_NORM_ERROR = 1e-3
 WORTH_WHILE = 0.1
 
 
@@ -78,9 +79,14 @@ def _sample(backends: Backends, channel: Channel) -> _Sample:
     store = backends.vectors[channel.key]
     found = store.get(heapq.nsmallest(SAMPLE, store.scan()))
     documents = backends.documents.get(list(found))
-    names = sorted(documents)
+    names = sorted(name for name in documents if _is_unit(found[name]))
     vectors = [found[name] for name in names] or np.zeros((0, channel.dim), np.float32)
     return _Sample(np.asarray(vectors, np.float32), tuple(documents[n].asset for n in names))
+
+
+def _is_unit(vector: FloatArray) -> bool:
+    """Whether it can be a vector of an encoder; damaged ones are `verify`'s to tell."""
+    return bool(abs(np.linalg.norm(vector.astype(np.float64)) - 1) < _NORM_ERROR)
 
 
 def _sentences(backends: Backends, channel: Channel) -> _Sample:
