@@ -21,6 +21,7 @@ from retrieval.schema import SkipReason, printable, uri_of
 from .fields import FieldTypes
 from .ledger import CHUNK, Ledger, Row
 from .opening import Session, writing
+from .removed import removed_in, write_removed
 from .report import Failure, Status
 from .schema import Paths, paths_of
 from .write import Writer
@@ -95,13 +96,11 @@ def remove(paths: Paths, collection: Collection, *, dry_run: bool = False) -> in
         if dry_run:
             return len(rows)
         held = list(rows.values())
+        write_removed(collection.directory, removed_in(ledger) | {row.uri for row in held})
         for start in range(0, len(held), CHUNK):
             chunk = held[start : start + CHUNK]
             ledger.intend_recheck(row.asset for row in chunk if row.asset)
-            ledger.put(
-                replace(row, outcome="erased", asset=None, reason=None, message="", given=None)
-                for row in chunk
-            )
+            ledger.put(Row(row.uri, "", None, "", "erased") for row in chunk)
         Writer(session.backends, ledger).finish()
         _forget_fields(session)
         for store in session.backends.vectors.values():

@@ -14,7 +14,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,7 @@ from retrieval.settings import Settings, load_settings
 
 from .fields import BUILT_IN
 from .ledger import Ledger
+from .removed import teach
 
 LOCK = ".lock"
 INDEXED_MODALITIES: tuple[Modality, ...] = tuple(registry.MODALITIES)
@@ -78,7 +79,7 @@ def create(
     registry.check("document_store", documents or settings.documents)
     registry.check("asset_store", assets or settings.assets)
     _make_folder(directory)
-    with _locked(directory):
+    with locked(directory):
         if (directory / NAME).exists():  # another process has made it meanwhile
             _check_asked(directory, read_manifest(directory), asked)
             return Collection(directory, settings)
@@ -107,7 +108,7 @@ def writing(collection: Collection, *, prove: bool = True) -> Iterator[Session]:
         LockedError: another process is writing.
         EncoderMismatchError: the encoder isn't the one that the collection was made with.
     """
-    with _locked(collection.directory), _session(collection, read_only=False) as session:
+    with locked(collection.directory), _session(collection, read_only=False) as session:
         if prove:
             known = session.backends.probes()
             if (measured := prove_encoders(session.backends)) is not known:
@@ -122,12 +123,16 @@ def looking(collection: Collection) -> Iterator[Session]:
     Raises:
         LockedError: another process is writing.
     """
-    folder = collection.directory
     with (
-        _locked(folder) if os.access(folder, os.W_OK) else nullcontext(),
+        undisturbed(collection.directory),
         _session(collection, read_only=True) as session,
     ):
         yield session
+
+
+def undisturbed(folder: Path) -> AbstractContextManager[None]:
+    """Keep writers out, for one who only reads; in a closed folder nobody can write."""
+    return locked(folder) if os.access(folder, os.W_OK) else nullcontext()
 
 
 @contextmanager
@@ -137,6 +142,10 @@ def _session(collection: Collection, *, read_only: bool) -> Iterator[Session]:
         closing(open_backends(directory, settings, read_only=read_only)) as backends,
         closing(Ledger(directory, read_only=read_only)) as ledger,
     ):
+        for vectors in backends.vectors.values():
+            vectors.get([])  # damaged rows are told before anything is written
+        if not read_only:
+            teach(directory, ledger)
         yield Session(backends, ledger, settings)
 
 
@@ -233,7 +242,13 @@ def _check_fingerprint(backends: Backends, channel: Channel) -> None:
 
 
 @contextmanager
-def _locked(directory: Path) -> Iterator[None]:
+def locked(directory: Path) -> Iterator[None]:
+    """Be the one writer of a collection.
+
+    Raises:
+        LockedError: another process is.
+        StoreUnreachableError: the folder can't be locked.
+    """
     lock = FileLock(directory / LOCK)
     try:
         lock.acquire(timeout=0)

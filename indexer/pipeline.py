@@ -31,6 +31,7 @@ from .decode import Decoder
 from .encode import encode, whole_batches
 from .entries import EntryMaker
 from .opening import Session, writing
+from .removed import removed_in, write_removed
 from .report import IndexReport, Watcher
 from .schema import Encodable, Excluded, Paths, Source, bytes_of, paths_of
 from .sweep import sweep
@@ -167,6 +168,8 @@ class _Run:
                 self._maker.flush_skipped()
                 self._sweep(source.roots)
         self._writer.finish()
+        if self._options.restore:
+            write_removed(self._backends.directory, removed_in(self._ledger))
         self._maker.types.keep(self._backends.documents.fields())
         self._save_fields()
         self._calibrate()
