@@ -5,6 +5,7 @@ Gets: counts. Gives: frozen records. Touches: nothing. Never: prints.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -135,12 +136,15 @@ class VerifyReport:
     """What was compared, what doesn't fit, and how much of it was mended.
 
     Attributes:
-        checked: how many were looked at: ``documents``, ``vectors``, ``assets``, ``files``.
-        problems: one line each: what is wrong, and with which id or path.
+        checked: how many were looked at: ``documents``, ``vectors``, ``assets``, ``files``. Nothing
+            when a part can't be read at all: then nothing can be compared with it.
+        problems: one line each: which part, id or path, a colon, and what is wrong.
         repaired: how many of them were mended.
         notes: whole sentences on what is no damage: work that the next run finishes, and what
             could not be looked at.
         complete: whether everything was looked at.
+        waiting: files whose documents aren't whole until they are indexed again.
+        roots: where these files are: indexed folders, and files that lie below none.
     """
 
     checked: Mapping[str, int]
@@ -148,6 +152,16 @@ class VerifyReport:
     repaired: int = 0
     notes: tuple[str, ...] = ()
     complete: bool = True
+    waiting: int = 0
+    roots: tuple[str, ...] = ()
+
+    def by_kind(self) -> list[list[str]]:
+        """The problems, those of one kind together: alike after the last colon but for numbers."""
+        kinds: dict[str, list[str]] = {}
+        for problem in self.problems:
+            what = re.sub(r"[0-9]+", "0", problem.rpartition(": ")[2])
+            kinds.setdefault(what, []).append(problem)
+        return list(kinds.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import TypeVar
@@ -30,13 +30,16 @@ from retrieval.errors import BadInputError, MissingPartError
 from retrieval.schema import CHANNEL_OF_KIND, Document, Sighting, path_of, printable
 
 from .ledger import CHUNK
-from .opening import Session, looking, prove_encoders, writing
+from .opening import Session, locked, looking, prove_encoders, undisturbed, writing
 from .report import VerifyReport
+from .salvage import Salvage
 from .write import Writer, is_caption
 
 T = TypeVar("T")
 SAMPLE = 32
 _DOCUMENT = re.compile("[0-9a-f]{32}")
+_ALL_GONE = "its copy is gone, and so is the file"
+_APART = "A part can't be read, so the parts were not compared with each other."
 ALIKE = 0.999  # an honest encoder repeats itself far closer; another picture is far below
 
 
@@ -47,8 +50,14 @@ def verify(collection: Collection, *, repair: bool = False) -> VerifyReport:
         LockedError: another process is writing to the collection.
     """
     collection.close()
+    salvage = Salvage(collection, repair)
+    with locked(collection.directory) if repair else undisturbed(collection.directory):
+        salvage.look()
+    if salvage.broken:
+        return VerifyReport({}, tuple(salvage.problems), notes=(_APART,), complete=False)
     with writing(collection, prove=False) if repair else looking(collection) as session:
         check = _Check(session, Writer(session.backends, session.ledger), repair)
+        check.problems, check.repaired = salvage.problems, salvage.repaired
         check.encoders()
         check.begun()
         check.files()
@@ -61,13 +70,27 @@ def verify(collection: Collection, *, repair: bool = False) -> VerifyReport:
             check.sample()
         if repair:
             check.finish()
+        waiting = session.ledger.waiting()
         return VerifyReport(
-            dict(check.checked),
-            tuple(check.problems),
-            check.repaired,
-            tuple(check.notes),
-            check.complete,
+            checked=dict(check.checked),
+            problems=tuple(check.problems),
+            repaired=check.repaired,
+            notes=tuple(check.notes),
+            complete=check.complete,
+            waiting=len(waiting),
+            roots=tuple(_roots(waiting, session.ledger.roots())),
         )
+
+
+def _roots(uris: Sequence[str], known: Sequence[str]) -> Iterator[str]:
+    """The known folders in which the files lie, and the files that lie in none."""
+    left = [path_of(uri) for uri in uris]
+    for root in known:
+        outside = [path for path in left if not path.startswith(os.path.join(root, ""))]
+        if len(outside) < len(left):
+            yield root
+        left = outside
+    yield from left
 
 
 @dataclass
@@ -119,17 +142,8 @@ class _Check:
                 )
 
     def files(self) -> None:
-        """The stores' own checksums and derived data."""
-        backends = self.session.backends
-        damage = list(backends.documents.check())
-        left = damage
-        if damage and self.repair:
-            backends.documents.repair()
-            left = list(backends.documents.check())
-        for problem in damage:
-            mended = None if problem in left else _done
-            self.found(f"document store: {problem.id}: {problem.message}", mended)
-        for key, store in backends.vectors.items():
+        """The checksums of single vectors; `Salvage` has looked at the stores as a whole."""
+        for key, store in self.session.backends.vectors.items():
             for problem in list(store.check()):
                 is_document = _DOCUMENT.fullmatch(problem.id)
                 mend = partial(self._redo_vector, key, problem.id) if is_document else None
@@ -145,7 +159,7 @@ class _Check:
                 for name in ids:
                     if name not in known and name not in self.going:
                         self.found(
-                            f"vectors {key}: {name} has no document",
+                            f"vectors {key}: {name}: has no document",
                             partial(store.delete, [name]),
                         )
 
@@ -158,7 +172,7 @@ class _Check:
             for document in documents:
                 if document.asset not in seen and document.asset not in self.changing:
                     self.found(
-                        f"document {document.id}: no file has its asset {document.asset[:12]}",
+                        f"document {document.id} of {document.asset[:12]}: no file has its asset",
                         partial(self.writer.reconcile, document.asset),
                     )
             self._without_vector(documents)
@@ -193,7 +207,9 @@ class _Check:
                 elif row.recipe and sighting.asset not in self.redo:
                     for lack in self._lacks(sighting, known.get(sighting.asset, [])):
                         mend = partial(self.redo.add, sighting.asset)
-                        self.found(f"{printable(path)}: {lack}", mend)
+                        self.found(
+                            f"{printable(path)}: {lack}", None if lack == _ALL_GONE else mend
+                        )
 
     def _lacks(self, sighting: Sighting, documents: Sequence[Document]) -> Iterator[str]:
         known = {document.id for document in documents}
@@ -202,9 +218,10 @@ class _Check:
             yield "has no document"
         if any(caption.document.id not in known for caption in captions):
             yield "lacks the document of a caption"
-        is_kept = self.session.backends.assets.exists(sighting.asset)
-        if not is_kept and os.path.isfile(path_of(sighting.uri)):
-            yield "its copy is gone"
+        assets = self.session.backends.assets
+        if assets.copies and not assets.exists(sighting.asset):
+            is_there = os.path.isfile(path_of(sighting.uri))
+            yield "its copy is gone" if is_there else _ALL_GONE
 
     def ledger(self) -> None:
         """Files that the ledger calls indexed and the document store doesn't know."""
@@ -231,8 +248,14 @@ class _Check:
                 intact = hashlib.file_digest(file, "sha256").hexdigest() == asset  # type: ignore[arg-type]
             if not intact:
                 self.found(f"asset {asset}: its copy is damaged", partial(self._recopy, asset))
-            elif asset not in backends.documents.sightings([asset]):
+            elif not self._is_needed(asset):
                 self.found(f"asset {asset}: no file has it", partial(backends.assets.delete, asset))
+
+    def _is_needed(self, asset: str) -> bool:
+        """Whether a file has it; by the ledger alone, until the document store is filled again."""
+        if asset in self.session.backends.documents.sightings([asset]):
+            return True
+        return any(self.session.ledger.holding(asset))
 
     def sample(self) -> None:
         """Encode a few documents again: does each vector still belong to its document?"""
@@ -256,8 +279,7 @@ class _Check:
 
     def finish(self) -> None:
         """Let the next run do again what can't be mended from what is here."""
-        rows = [row for row in self.session.ledger.scan() if row.asset in self.redo]
-        self.session.ledger.put(replace(row, recipe="") for row in rows)
+        self.session.ledger.redo(self.redo)
 
     def _input(self, document: Document) -> Iterator[object]:
         """The encoder input of a document that has one input, if its file is still as it was."""
@@ -294,10 +316,6 @@ class _Check:
     def _recopy(self, asset: str) -> None:
         self.session.backends.assets.delete(asset)
         self.redo.add(asset)
-
-
-def _done() -> None:
-    """It was mended together with others."""
 
 
 def _chunks(items: Iterable[T]) -> Iterator[list[T]]:

@@ -32,6 +32,8 @@ _ASSET = re.compile(r"[0-9a-f]{64}")
 class FolderStore:
     """An `AssetStore` of copies; see the protocol for what each method promises."""
 
+    copies = True
+
     def __init__(self, place: Place, locate: Locate) -> None:  # noqa: ARG002 (stores are made alike)
         """Open the folder of the place's URL; made with the first asset.
 

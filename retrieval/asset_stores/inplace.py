@@ -22,6 +22,8 @@ from ..schema import path_of, printable
 class InPlaceStore:
     """An `AssetStore` that keeps nothing; see the protocol for what each method promises."""
 
+    copies = False
+
     def __init__(self, place: Place, locate: Locate) -> None:  # noqa: ARG002 (stores are made alike)
         """Serve the files at ``locate(asset)``, URIs of which only ``file://`` can be opened."""
         self._locate = locate

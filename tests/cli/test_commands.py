@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -115,13 +117,19 @@ def test_verify_finds_damage_and_mends_it(photos: Path, tmp_path: Path, echolens
     data[len(data) // 2] ^= 0x40
     rows.write_bytes(data)
 
-    damaged, mended, again = echolens("verify"), echolens("verify", "--repair"), echolens("verify")
+    damaged, mended = echolens("verify"), echolens("verify", "--repair")
+    waiting = echolens("verify")
+    echolens("index", photos)
+    again = echolens("verify")
 
     assert sound.code == ExitCode.DONE
     assert sound.lines[-1].endswith(": 0 problems")
     assert damaged.code == ExitCode.NO
     assert "--repair" in damaged.err
-    assert mended.code == ExitCode.DONE, mended
+    for told in (mended, waiting):  # nothing is damaged any more, and a picture isn't found yet
+        assert told.code == ExitCode.PARTLY, told
+        assert told.lines[-1].startswith("1 file must be indexed again: run `echolens index ")
+        assert str(photos) in told.lines[-1]
     assert again.code == ExitCode.DONE
 
 
@@ -130,6 +138,38 @@ def test_verify_of_an_empty_collection(tmp_path: Path, echolens: Echolens) -> No
     echolens("index", tmp_path / "empty")
 
     assert echolens("verify").lines == ["checked an empty collection: 0 problems"]
+
+
+def test_verify_sums_up_problems_of_one_kind(
+    photos: Path, tmp_path: Path, echolens: Echolens
+) -> None:
+    for number in range(9):
+        corpus.text(photos / f"note {number}.txt", f"note number {number}")
+    echolens("index", photos)
+    with closing(sqlite3.connect(tmp_path / "collection/documents.sqlite")) as file, file:
+        lost = file.execute("DELETE FROM documents").rowcount
+
+    few, all_ = echolens("verify"), echolens("verify", "-v")
+
+    assert few.code == all_.code == ExitCode.NO
+    for what in ("has no document", "words are kept that belong to no document"):
+        assert sum(line.endswith(f": {what}") for line in few.lines) <= 3 + 4
+        assert f"more: {what} (all with -v)" in few.out.decode()
+    of_vectors = [line for line in all_.lines if line.startswith("vectors ")]
+    assert len(of_vectors) == lost > 9
+    assert "more:" not in all_.out.decode()
+
+
+def test_a_collection_without_its_manifest_is_told(
+    photos: Path, tmp_path: Path, echolens: Echolens
+) -> None:
+    echolens("index", photos)
+    (tmp_path / "collection/manifest.json").unlink()
+    for arguments in (["search", "red"], ["status"], ["index", photos], ["verify", "--repair"]):
+        done = echolens(*arguments)
+        assert done.code == ExitCode.MISFIT
+        assert "manifest.json is missing" in done.err
+        assert "backup" in done.err
 
 
 def test_every_encoder_is_listed(echolens: Echolens) -> None:

@@ -182,6 +182,12 @@ def test_a_damaged_file_is_told(
     assert raised.value.advice
 
 
+def test_a_part_that_the_manifest_lacks_is_named(photos: Collection) -> None:
+    (photos.directory / "manifest.json").write_text('{"format": 1}')
+    with pytest.raises(CorruptError, match=r"manifest\.json lacks `channels`\."):
+        open_collection(photos.directory, settings=photos.settings)
+
+
 @pytest.mark.parametrize("name", ["manifest.json", "ledger.sqlite", "documents.sqlite", CATALOGUE])
 def test_a_newer_file_is_refused(name: str, photos: Collection, more: str) -> None:
     if name == "manifest.json":
@@ -300,13 +306,15 @@ def test_a_store_that_is_missing_is_not_taken_for_an_empty_one(
         lambda: status(photos),
         lambda: index([more], photos),
         lambda: remove([more], photos),
-        lambda: verify(photos, repair=True),
     ):
         with pytest.raises(CorruptError, match="missing") as raised:
             attempt()
         assert str(lost) in str(raised.value)
-        assert "backup" in raised.value.advice
+        assert "verify --repair" in raised.value.advice
+    assert any(str(lost) in problem for problem in verify(photos).problems)
     assert not lost.exists()
+    assert verify(photos, repair=True).problems
+    assert lost.exists()
 
 
 @pytest.mark.parametrize(

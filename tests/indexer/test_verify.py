@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer import IndexOptions, create, index, verify
+from indexer import IndexOptions, create, index, remove, verify
 from indexer.opening import writing
 from retrieval import registry
 from retrieval.collection import Collection
-from retrieval.errors import WeightsMissingError
+from retrieval.errors import EncoderMismatchError, SkipReason, WeightsMissingError
 from retrieval.query.backends import Backends
 from retrieval.schema import Sighting
 from tests import collections, corpus
@@ -282,4 +282,70 @@ def test_mending_keeps_what_a_source_said(tmp_path: Path) -> None:
     given.unlink()
     index([str(tmp_path / "a.png")], photos)
     assert captions(photos) == ["a boat"]
+    assert verify(photos).problems == ()
+
+
+def test_a_copy_that_is_gone_with_its_file_is_told(
+    photos: Collection, whole: tuple[Path, Path]
+) -> None:
+    """Nothing can bring it back, so it isn't called mended; a file kept in place is just away."""
+    away = whole[0].with_name("away")
+    copies = len(_copies(photos))
+    shutil.rmtree(photos.directory / "assets")
+    whole[0].rename(away)
+    try:
+        report = verify(photos, repair=True)
+    finally:
+        away.rename(whole[0])
+    assert [p.endswith("its copy is gone, and so is the file") for p in report.problems] == (
+        [True] * copies
+    )
+    assert report.repaired == 0
+    assert verify(photos, repair=True).repaired == copies
+    index([str(whole[0])], photos)
+    assert verify(photos).problems == ()
+    assert len(_copies(photos)) == copies
+
+
+def test_how_many_files_must_be_indexed_again_and_where(
+    photos: Collection, whole: tuple[Path, Path]
+) -> None:
+    shutil.rmtree(photos.directory / "vectors" / IMAGES)
+    assert verify(photos).waiting == 0
+    mended = verify(photos, repair=True)
+    assert (len(mended.problems), mended.repaired, mended.waiting) == (1, 1, 3)
+    assert mended.roots == (str(whole[0]),)
+    assert verify(photos).waiting == 3
+    assert index([str(whole[0])], photos).indexed == 3
+    assert verify(photos).waiting == 0
+
+
+def test_what_was_removed_stays_out_though_the_ledger_is_lost(
+    photos: Collection, whole: tuple[Path, Path]
+) -> None:
+    """Until it is restored."""
+    media = str(whole[0])
+    remove([f"{media}/note.md"], photos)
+    for name in ("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"):
+        (photos.directory / name).unlink(missing_ok=True)
+    assert index([media], photos).skipped == {SkipReason.REMOVED: 1}
+    (photos.directory / "ledger.sqlite").write_bytes(b"no such file" * 999)
+    assert verify(photos, repair=True).waiting == 3
+    assert index([media], photos).skipped == {SkipReason.REMOVED: 1}
+    assert index([media], photos, options=IndexOptions(restore=True)).indexed == 1
+    assert verify(photos).problems == ()
+    (photos.directory / "ledger.sqlite").unlink()
+    assert index([media], photos).skipped == {}
+
+
+def test_probes_are_made_again_by_the_same_encoder_alone(photos: Collection) -> None:
+    (photos.directory / "probes.npz").unlink()
+    manifest = photos.directory / "manifest.json"
+    sound = manifest.read_text()
+    manifest.write_text(sound.replace('"hash:"', '"hash:weights=2"'))
+    with pytest.raises(EncoderMismatchError, match="hash:weights=2") as raised:
+        verify(photos, repair=True)
+    assert raised.value.advice
+    manifest.write_text(sound)
+    assert verify(photos, repair=True).repaired == 1
     assert verify(photos).problems == ()

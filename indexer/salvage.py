@@ -1,0 +1,199 @@
+"""The parts of a collection that can't be read at all: telling them, and beginning them anew.
+
+Gets: a collection's folder and settings. Gives: what is damaged, a line each. Touches: stores,
+ledger, probes, the list of removed files; with `repair` it throws away what is beyond reading.
+Never: the user's files; a part of a newer format, or one that just can't be reached.
+
+Each part is looked at by itself, so that one that is damaged hides no other. What a new, empty part
+has to get again comes from the user's files, and the ledger is told so before anything is thrown
+away: killed in between, the next run or repair goes on. A ledger that is lost is put together from
+the document store and the list of removed files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from retrieval import registry
+from retrieval.collection import Collection
+from retrieval.errors import CorruptError, EncoderMismatchError
+from retrieval.manifest import Manifest, read_manifest
+from retrieval.probes import make_probes, read_probes, write_probes
+from retrieval.protocols import DocumentStore, Place, VectorStore
+from retrieval.schema import Channel
+
+from .ledger import Ledger, Row
+from .removed import read_removed, removed_in, teach, write_removed
+
+
+@dataclass
+class Salvage:
+    """One look at all parts of a collection.
+
+    Attributes:
+        repair: whether what can't be read is begun anew.
+        problems: what is damaged so far, a line each.
+        broken: the parts that can't be read and were not begun anew.
+        repaired: how many problems were mended.
+    """
+
+    collection: Collection
+    repair: bool
+    problems: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    repaired: int = 0
+
+    def __post_init__(self) -> None:
+        self._directory = self.collection.directory
+        self._manifest: Manifest = read_manifest(self._directory)
+
+    def look(self) -> None:
+        """Look at every part; the ledger comes first, since mending the others writes to it."""
+        self._part("ledger", self._read_ledger, self._begin_ledger)
+        self._part("removed files", self._read_removed, self._write_removed)
+        self._part("probes", self._read_probes, self._make_probes)
+        self._part("document store", self._read_documents, self._begin_documents)
+        for channel in self._manifest.channels:
+            self._part(
+                f"vectors {channel.key}",
+                lambda channel=channel: self._read_vectors(channel),  # type: ignore[misc]
+                lambda channel=channel: self._begin_vectors(channel),  # type: ignore[misc]
+            )
+
+    def _part(self, name: str, read: Callable[[], None], begin: Callable[[], None]) -> None:
+        try:
+            read()
+        except CorruptError as error:
+            self.problems.append(f"{name}: {error}")
+            if not self.repair:
+                self.broken.append(name)
+                return
+            begin()
+            self.repaired += 1
+
+    # The ledger
+
+    def _read_ledger(self) -> None:
+        with closing(Ledger(self._directory, read_only=True)) as ledger:
+            ledger.check()
+            if ledger.is_empty() and self._count_sightings():
+                raise CorruptError(f"{self._directory / 'ledger.sqlite'} is missing or empty.")
+
+    def _count_sightings(self) -> int:
+        try:
+            with closing(self._documents(read_only=True)) as documents:
+                return sum(1 for _ in documents.scan_sightings())
+        except CorruptError:
+            return 0  # that store's own problem
+
+    def _begin_ledger(self) -> None:
+        Ledger.discard(self._directory)
+        with closing(Ledger(self._directory)) as ledger:
+            try:
+                teach(self._directory, ledger)
+                removed = removed_in(ledger)
+            except CorruptError:
+                removed = set()  # told as a part of its own
+            try:
+                with closing(self._documents(read_only=True)) as documents:
+                    ledger.put(
+                        Row(sighting.uri, "", sighting.asset, "", "indexed")
+                        for sighting in documents.scan_sightings()
+                        if sighting.uri not in removed
+                    )
+            except CorruptError:
+                return  # nothing is known of the files then: they are all new
+
+    # The list of removed files
+
+    def _read_removed(self) -> None:
+        listed = read_removed(self._directory)
+        if "ledger" not in self.broken:
+            with closing(Ledger(self._directory, read_only=True)) as ledger:
+                lacking = removed_in(ledger) - listed
+            if lacking:
+                raise CorruptError(f"the list of removed files lacks {len(lacking)}.")
+
+    def _write_removed(self) -> None:
+        with closing(Ledger(self._directory)) as ledger:
+            write_removed(self._directory, removed_in(ledger))
+
+    # The probes
+
+    def _read_probes(self) -> None:
+        read_probes(self._directory)
+
+    def _make_probes(self) -> None:
+        """Only by an encoder whose fingerprint proves that it is the same one."""
+        channel = self._manifest.channels[0]
+        encoder = registry.open_encoder(channel.encoder, self.collection.settings.compute)
+        if encoder.fingerprint != channel.fingerprint:
+            raise EncoderMismatchError(
+                f"The probes of {self._directory} are lost, and `{channel.encoder}` isn't the "
+                f"encoder that made them (fingerprint {channel.fingerprint[:12]} then, "
+                f"{encoder.fingerprint[:12]} now).",
+                advice="Bring the same weights back, and run `echolens verify --repair` again.",
+            )
+        write_probes(self._directory, make_probes(encoder))
+
+    # The document store
+
+    def _documents(
+        self, *, read_only: bool = False, existing: bool = True, anew: bool = False
+    ) -> DocumentStore:
+        url = self._manifest.documents
+        place = Place(url, self._directory, read_only, existing and not anew, anew)
+        return registry.open_document_store(place)
+
+    def _read_documents(self) -> None:
+        with closing(self._documents(read_only=True)) as store:
+            for _ in store.scan():
+                pass
+            for _ in store.scan_sightings():
+                pass
+            store.fields()
+            damage = list(store.check())
+        if damage and self.repair:
+            with closing(self._documents()) as store:
+                store.repair()
+                left = list(store.check())
+            if left:
+                raise CorruptError(left[0].message)
+            self.repaired += len(damage)
+        self.problems += [f"document store: {one.id}: {one.message}" for one in damage]
+        if any(one.whole for one in damage) and not self.repair:
+            self.broken.append("document store")
+
+    def _begin_documents(self) -> None:
+        """Empty the vector stores too: a vector without a document is only in the way."""
+        with closing(Ledger(self._directory)) as ledger:
+            ledger.redo_all()
+        for channel in self._manifest.channels:
+            self._vectors(channel, anew=True).close()
+        self._documents(anew=True).close()
+
+    # A vector store
+
+    def _vectors(
+        self, channel: Channel, *, read_only: bool = False, anew: bool = False
+    ) -> VectorStore:
+        place = Place(self._manifest.vectors, self._directory, read_only, not anew, anew)
+        return registry.open_vector_store(place, channel)
+
+    def _read_vectors(self, channel: Channel) -> None:
+        with closing(self._vectors(channel, read_only=True)) as store:
+            store.get([])
+            for _ in store.scan():
+                pass
+            for problem in store.check():
+                if problem.whole:
+                    raise CorruptError(problem.message)
+
+    def _begin_vectors(self, channel: Channel) -> None:
+        with closing(self._documents()) as documents, closing(Ledger(self._directory)) as ledger:
+            lost = list(documents.scan(channel.key))
+            ledger.redo({document.asset for document in lost})
+            documents.delete([document.id for document in lost])
+        self._vectors(channel, anew=True).close()
