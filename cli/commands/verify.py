@@ -26,7 +26,7 @@ FEW = 3  # problems of one kind that are shown
 @common
 @click.pass_obj
 def command(call: Call, repair: bool) -> ExitCode:
-    r"""Read the whole collection and tell what is damaged.
+    """Read the whole collection and tell what is damaged.
 
     What is mended may have to be indexed again: then it says so, and exits with 3.
 
