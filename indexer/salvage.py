@@ -17,7 +17,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from retrieval import registry
-from retrieval.collection import Collection
+from retrieval.collection import Collection, named_by
 from retrieval.errors import CorruptError, EncoderMismatchError
 from retrieval.manifest import Manifest, read_manifest
 from retrieval.probes import make_probes, read_probes, write_probes
@@ -50,7 +50,15 @@ class Salvage:
         self._manifest: Manifest = read_manifest(self._directory)
 
     def look(self) -> None:
-        """Look at every part; the ledger comes first, since mending the others writes to it."""
+        """Look at every part; the ledger comes first, since mending the others writes to it.
+
+        Raises:
+            MissingPartError: a part can't be reached, or what opens it isn't installed.
+        """
+        with named_by(self._directory):
+            self._look()
+
+    def _look(self) -> None:
         self._part("ledger", self._read_ledger, self._begin_ledger)
         self._part("removed files", self._read_removed, self._write_removed)
         self._part("probes", self._read_probes, self._make_probes)

@@ -166,7 +166,7 @@ def open_backends(
     """
     manifest = new or read_manifest(directory)
     place = partial(Place, directory=directory, read_only=read_only, existing=new is None)
-    with ExitStack() as opened, _named_by(directory):
+    with ExitStack() as opened, named_by(directory):
         documents = registry.open_document_store(place(manifest.documents))
         opened.callback(documents.close)
         vectors: dict[str, VectorStore] = {}
@@ -202,7 +202,7 @@ def _locate(documents: DocumentStore, asset: str) -> list[str]:
 
 def _open_vectors(place: Place, channel: Channel) -> VectorStore:
     try:
-        with _named_by(place.directory):
+        with named_by(place.directory):
             return registry.open_vector_store(place, channel)
     except NotInstalledError as error:
         if not place.read_only:
@@ -211,7 +211,7 @@ def _open_vectors(place: Place, channel: Channel) -> VectorStore:
 
 
 @contextmanager
-def _named_by(directory: Path) -> Iterator[None]:
+def named_by(directory: Path) -> Iterator[None]:
     """A URL that the manifest names isn't used wrongly: what it needs is missing here."""
     try:
         yield
@@ -225,7 +225,7 @@ def _named_by(directory: Path) -> Iterator[None]:
 def _encoder_opener(directory: Path, settings: Settings) -> Callable[[Channel], Encoder]:
     @cache
     def open_url(url: str) -> Encoder:
-        with _named_by(directory):
+        with named_by(directory):
             return registry.open_encoder(url, settings.compute)
 
     return lambda channel: open_url(channel.encoder)

@@ -96,5 +96,5 @@ def _unpack(data: bytes) -> dict[str, Any]:
 def _corrupt(path: Path, what: str) -> CorruptError:
     return CorruptError(
         f"{path} {what}.",
-        advice="Restore it from a backup, or index again into a new collection.",
+        advice="Run `echolens verify --repair`: the same encoder can make it again.",
     )
