@@ -27,6 +27,9 @@ from retrieval.schema import Channel
 from .ledger import Ledger, Row
 from .removed import read_removed, removed_in, teach, write_removed
 
+_GIVEN_LOST = "The ledger was lost: what came with `index --captions` must be given so again."
+_REMOVED_LOST = "What was removed is not known any more: `echolens remove` it again after indexing."
+
 
 @dataclass
 class Salvage:
@@ -37,6 +40,7 @@ class Salvage:
         problems: what is damaged so far, a line each.
         broken: the parts that can't be read and were not begun anew.
         repaired: how many problems were mended.
+        notes: whole sentences on what could not be brought back.
     """
 
     collection: Collection
@@ -44,6 +48,7 @@ class Salvage:
     problems: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     repaired: int = 0
+    notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._directory = self.collection.directory
@@ -98,12 +103,14 @@ class Salvage:
 
     def _begin_ledger(self) -> None:
         Ledger.discard(self._directory)
+        self.notes.append(_GIVEN_LOST)
         with closing(Ledger(self._directory)) as ledger:
             try:
                 teach(self._directory, ledger)
                 removed = removed_in(ledger)
             except CorruptError:
-                removed = set()  # told as a part of its own
+                removed = set()
+                self.notes.append(_REMOVED_LOST)
             try:
                 with closing(self._documents(read_only=True)) as documents:
                     ledger.put(

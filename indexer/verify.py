@@ -58,6 +58,7 @@ def verify(collection: Collection, *, repair: bool = False) -> VerifyReport:
     with writing(collection, prove=False) if repair else looking(collection) as session:
         check = _Check(session, Writer(session.backends, session.ledger), repair)
         check.problems, check.repaired = salvage.problems, salvage.repaired
+        check.notes += salvage.notes
         check.encoders()
         check.begun()
         check.files()

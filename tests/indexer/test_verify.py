@@ -349,3 +349,19 @@ def test_probes_are_made_again_by_the_same_encoder_alone(photos: Collection) -> 
     manifest.write_text(sound)
     assert verify(photos, repair=True).repaired == 1
     assert verify(photos).problems == ()
+
+
+def test_what_a_lost_ledger_takes_with_it_is_said(
+    photos: Collection, whole: tuple[Path, Path]
+) -> None:
+    remove([str(whole[0] / "note.md")], photos)
+    (photos.directory / "ledger.sqlite").write_bytes(b"no such file" * 999)
+    (photos.directory / "removed.json").write_bytes(b"[1]")
+    assert {problem.partition(":")[0] for problem in verify(photos).problems} == {
+        "ledger", "removed files"
+    }  # fmt: skip
+    notes = " ".join(verify(photos, repair=True).notes)
+    assert "--captions" in notes
+    assert "`echolens remove` it again" in notes
+    assert index([str(whole[0])], photos).indexed == 4
+    assert verify(photos).problems == ()
