@@ -25,6 +25,7 @@ from retrieval.protocols import DocumentStore, Place, VectorStore
 from retrieval.schema import Channel
 
 from .ledger import Ledger, Row
+from .ledger_file import LedgerFile
 from .removed import read_removed, removed_in, teach, write_removed
 
 _GIVEN_LOST = "The ledger was lost: what came with `index --captions` must be given so again."
@@ -102,7 +103,7 @@ class Salvage:
             return 0  # that store's own problem
 
     def _begin_ledger(self) -> None:
-        Ledger.discard(self._directory)
+        LedgerFile.discard(self._directory)
         self.notes.append(_GIVEN_LOST)
         with closing(Ledger(self._directory)) as ledger:
             try:

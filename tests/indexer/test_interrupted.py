@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from indexer import create, index, remove, verify
-from indexer.ledger import NAME, Ledger
+from indexer.ledger import Ledger
+from indexer.ledger_file import NAME
 from indexer.write import Writer
 from retrieval.collection import Collection
 from retrieval.document_stores.sqlite import SqliteStore
@@ -88,7 +89,8 @@ def test_a_lost_ledger_erases_nothing(media: Path, photos: Collection, secret: P
     wanted = collections.contents(photos)
     for path in photos.directory.glob(f"{NAME}*"):
         path.unlink()
-    assert verify(photos, repair=True).repaired == 3
+    mended = verify(photos, repair=True)
+    assert (mended.repaired, len(mended.waiting)) == (1, 3)
     assert verify(photos).problems == ()
     assert collections.contents(photos).documents == wanted.documents
     secret.with_suffix(".txt").unlink()

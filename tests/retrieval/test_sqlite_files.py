@@ -14,7 +14,7 @@ from indexer.ledger import Ledger, Row
 from retrieval import sqlite_files
 from retrieval.errors import CorruptError, LockedError, StoreUnreachableError
 
-ROW = Row("file:///a", "", None, "", "unchanged")
+ROW = Row("file:///a", "", None, "", "indexed")
 
 
 def killed(folder: Path) -> Path:
