@@ -42,8 +42,8 @@ def test_the_first_run_says_which_encoder_was_taken_and_why(
     first = echolens("index", photos)
     second = echolens("index", photos)
 
-    assert first.err.splitlines()[0] == "encoder: hash: (from your settings)"
-    assert "encoder:" not in second.err
+    assert first.err.splitlines()[0] == "encoder: hash: on cpu, fp32 (from your settings)"
+    assert "encoder: hash: on cpu, fp32\n" in second.err
 
 
 def test_a_named_encoder_is_said_to_be_named(photos: Path, echolens: Echolens) -> None:
@@ -53,7 +53,8 @@ def test_a_named_encoder_is_said_to_be_named(photos: Path, echolens: Echolens) -
 def test_the_starter_is_the_default(photos: Path, echolens: Echolens) -> None:
     done = echolens("index", photos, ECHOLENS_ENCODER="starter:")
 
-    assert done.err.startswith("encoder: starter: (the default")
+    assert done.err.startswith("encoder: starter: on cpu, ")
+    assert "(the default" in done.err
     assert "echolens encoders" in done.err
 
 
