@@ -3,8 +3,8 @@
 Gets: repositories as files in memory. Gives: an endpoint for ``HF_ENDPOINT``. Touches: one port of
 127.0.0.1. Never: a file, another address.
 
-Faults are set by file name: ``cut`` ends the answer early, ``slow`` sends it piece by piece,
-``gated`` wants terms accepted, ``mute`` never answers.
+Faults are set by file name: ``cut`` ends the answer early, ``stall`` stops before its end,
+``slow`` sends it piece by piece, ``gated`` wants terms accepted, ``mute`` never answers.
 """
 
 from __future__ import annotations
@@ -90,14 +90,17 @@ def serve(repositories: Mapping[str, Mapping[str, bytes]]) -> Iterator[FakeHub]:
             self.end_headers()
             if not body:
                 return
-            sent = data[: len(data) // 2] if fault == "cut" else data
+            kept = {"cut": len(data) // 2, "stall": len(data) - _PIECE}.get(fault, len(data))
+            sent = data[:kept]
             for start in range(0, len(sent), _PIECE):
                 self.wfile.write(sent[start : start + _PIECE])
                 if fault == "slow":
                     self.wfile.flush()
                     time.sleep(0.02)
-            if fault == "cut":
-                self.wfile.flush()
+            self.wfile.flush()
+            if fault == "stall":
+                over.wait(60)
+            if fault in ("cut", "stall"):
                 self.close_connection = True
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
