@@ -46,6 +46,21 @@ def test_the_first_run_says_which_encoder_was_taken_and_why(
     assert "encoder: hash: on cpu, fp32\n" in second.err
 
 
+def test_captions_that_are_not_read_to_their_end_are_counted(
+    photos: Path, echolens: Echolens
+) -> None:
+    corpus.text(photos / "red.txt", "A long caption of a red car in front of a house")
+    done = echolens("index", photos, "--encoder", "hash:reads=20")
+    assert "warning: 1 text is longer than the encoder reads" in done.err
+    assert "longer than" not in echolens("index", photos, "--encoder", "hash:reads=20").err
+
+
+def test_the_options_say_what_the_encoder_computes_with(photos: Path, echolens: Echolens) -> None:
+    done = echolens("index", photos, "--encoder", "starter:", "--precision", "bf16")
+    assert done.code == ExitCode.USAGE
+    assert "not on auto, bf16" in done.err
+
+
 def test_a_named_encoder_is_said_to_be_named(photos: Path, echolens: Echolens) -> None:
     assert "(named by --encoder)" in echolens("index", photos, "--encoder", "hash:").err
 
