@@ -68,6 +68,7 @@ def rows(families: dict[str, Family], folder: Path) -> Iterator[Sequence[str]]:
             cells.append(show(nearest(exact[:2], (images, texts))))
             cells.append(show(nearest((images, texts), (one_image, one_text))))
         (made / "open_clip_model.safetensors").unlink()
+        print(*cells, sep=", ", file=sys.stderr)
         yield cells
 
 

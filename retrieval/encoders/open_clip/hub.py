@@ -186,8 +186,8 @@ def _refused(what: str, repository: str, name: str, error: Exception) -> Weights
         f"{what} are not on this disk, and {repository} can't be had from {constants.ENDPOINT} "
         f"({why}).",
         advice=f"Run once with a connection (a mirror: HF_ENDPOINT); or bring the hub's cache of "
-        f"another machine (HF_HOME); or bring {name} and name it as "
-        f"open_clip:MODEL//path/to/file.",
+        f"another machine (HF_HOME); or bring {name} and name it as open_clip:MODEL//path/to/file, "
+        "or all files in a folder as open_clip:local-dir:/path.",
     )
 
 
