@@ -9,6 +9,12 @@ later among Nvidia's cards), since that is twice as quick there, else fp32. ``bf
 weights once; norms and sums go on in fp32 inside torch's kernels. ``int8`` quantises the linear
 layers' weights for each output channel, and what enters them for each batch as it comes, so a
 vector depends a little on its batch; convolutions and attention's own products stay in fp32.
+
+The tolerances leave room below what was measured with random weights, as the least cosine over the
+built-in pictures and sentences. bf16 to fp32: 0.9997 over the shrunken families of
+`tests/open_clip_families.py`, 0.9998 for ViTs of 12 and 48 layers; an input in a batch to the same
+alone: 0.9998. int8 to fp32: 0.9969 (EVA02), the others 0.997 or more; in a batch to alone: 0.9989.
+fp32: 1 to six digits. Trained weights were not at hand.
 """
 
 from __future__ import annotations
