@@ -9,7 +9,7 @@ only fills in the one `Call` of this run.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -18,6 +18,10 @@ from . import output
 
 if TYPE_CHECKING:
     from retrieval import Collection
+    from retrieval.schema import Precision
+    from retrieval.settings import Settings
+
+PRECISIONS = ("auto", "fp32", "bf16", "int8")  # `schema.Precision`, which --help needn't load
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -31,12 +35,15 @@ class Call:
         quiet: nothing on stderr but errors.
         verbose: more than usual on stderr.
         debug: errors come with their trace.
+        device, precision: what encoders compute with; None as the settings say.
     """
 
     collection: str | None = None
     quiet: bool = False
     verbose: bool = False
     debug: bool = False
+    device: str | None = None
+    precision: Precision | None = None
 
     def note(self, text: str) -> None:
         """Say something on stderr, unless asked to be quiet."""
@@ -47,7 +54,18 @@ class Call:
         """Open the collection of this run for reading."""
         from retrieval import open_collection
 
-        return open_collection(self.collection)
+        return open_collection(self.collection, settings=self.settings())
+
+    def settings(self) -> Settings:
+        """The user's settings, with what this run's options say instead."""
+        from retrieval.settings import load_settings
+
+        settings = load_settings()
+        return replace(
+            settings,
+            device=self.device or settings.device,
+            precision=self.precision or settings.precision,
+        )
 
 
 def common(command: Decorated) -> Decorated:
@@ -65,6 +83,18 @@ def common(command: Decorated) -> Decorated:
     ):
         command = decorate(command)
     return command
+
+
+def computing(command: Decorated) -> Decorated:
+    """Give a command the options that say what encoders compute with."""
+    command = _shared(
+        "--precision",
+        type=click.Choice(PRECISIONS),
+        help="Of the encoder's numbers; auto: the quickest that is accurate enough.",
+    )(command)
+    return _shared(
+        "--device", metavar="NAME", help="Where the encoder computes: auto, cpu, cuda, cuda:1, mps."
+    )(command)
 
 
 def formats(*names: str) -> Callable[[Decorated], Decorated]:

@@ -7,6 +7,7 @@ A document of several inputs gets the normalised mean of their vectors. What an 
 checked before anything is written: a batch with a non-finite or unnormalised row is refused whole.
 A batch of different inputs that all get one and the same vector is suspicious, but may be right:
 blank pages, or words that the encoder doesn't know. Its probes decide, which costs a few inputs.
+Texts that an encoder doesn't read to their end are counted, for the report.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from retrieval.schema import Channel, FloatArray
 from retrieval.vectors import fault
 
 from .schema import Encodable, Encoded
+
+_MARKS = 3  # tokens that may mark a text's ends
 
 
 def whole_batches(sizes: Iterable[int], least: int) -> int:
@@ -49,6 +52,24 @@ def encode(encodables: Iterable[Encodable], backends: Backends) -> Mapping[str, 
         key: _encode_channel(tuple(members.values()), channels[key], backends)
         for key, members in by_channel.items()
     }
+
+
+def count_cut(encodables: Iterable[Encodable], backends: Backends) -> int:
+    """How many of the documents have a text that their encoder doesn't read to its end.
+
+    Only those are asked about whose bytes could be more tokens than it reads.
+    """
+    channels = {channel.key: channel for channel in backends.manifest.channels}
+    cut = 0
+    for encodable in encodables:
+        if (channel := channels.get(encodable.document.channel)) is None:
+            continue
+        encoder = backends.encoder(channel)
+        room = (encoder.wants.text_tokens or 0) - _MARKS
+        texts = (text for text in encodable.inputs if isinstance(text, str))
+        long = (text for text in texts if len(text.encode("utf-8", "replace")) > room)
+        cut += any(encoder.unread(text) for text in long)
+    return cut
 
 
 def _encode_channel(members: Sequence[Encodable], channel: Channel, backends: Backends) -> Encoded:

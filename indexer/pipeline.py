@@ -28,7 +28,7 @@ from retrieval.schema import CHANNEL_OF_KIND, printable
 from . import registry
 from .calibrate import calibrated
 from .decode import Decoder
-from .encode import encode, whole_batches
+from .encode import count_cut, encode, whole_batches
 from .entries import EntryMaker
 from .opening import Session, writing
 from .removed import removed_in, write_removed
@@ -193,6 +193,7 @@ class _Run:
         plan = self._writer.plan(entries)
         with self._tally.working("encode"):
             encoded = encode(plan.encodables, self._backends)
+            self._tally.cut += count_cut(plan.encodables, self._backends)
         self._count_inputs(plan.encodables)
         with self._tally.working("write"):
             self._writer.write(entries, plan, encoded)

@@ -30,6 +30,7 @@ class Tally:
             self.unchanged
         ) = 0
         self.planned: list[str] = []
+        self.cut = 0  # documents of which the encoder doesn't read the end
         self._outcomes: Counter[Outcome] = Counter()
         self._skipped: Counter[SkipReason] = Counter()
         self._warnings: list[str] = []
@@ -105,7 +106,7 @@ class Tally:
             passed_over=self.passed_over,
             vanished=self.vanished,
             missing=self.missing,
-            warnings=tuple(self._warnings),
+            warnings=(*self._warnings, *self._cut()),
             seconds=time.monotonic() - self._started,
             stages={name: Stage(self._busy[name], self._waited[name]) for name in STAGES},
             encoded=dict(self._encoded),
@@ -113,3 +114,11 @@ class Tally:
             dry_run=dry_run,
             planned=tuple(self.planned),
         )
+
+    def _cut(self) -> list[str]:
+        if not self.cut:
+            return []
+        texts = "1 text is" if self.cut == 1 else f"{self.cut:,} texts are"
+        return [
+            f"{texts} longer than the encoder reads: what comes after is found by its words alone"
+        ]

@@ -62,7 +62,8 @@ BACK_ENDS: Mapping[StoreOrEncoder, Mapping[str, Entry]] = MappingProxyType(
             ),
             "open_clip": Entry(
                 "retrieval.encoders.open_clip:OpenClipEncoder",
-                "any model of open_clip: MODEL/PRETRAINED, or MODEL//path/to/checkpoint",
+                "any model of open_clip: MODEL/PRETRAINED, MODEL//path/to/checkpoint, "
+                "hf-hub:OWNER/NAME, local-dir:/path",
                 extra="open-clip",
                 modalities=("image", "text"),
                 languages="the model's",

@@ -18,6 +18,7 @@ unless it says so; several are joined by commas:
     hash:roles          sound: a question is encoded a little otherwise than a document
     hash:swapped        takes questions for documents and documents for questions
     hash:tires=5        sound for five batches, and then constant
+    hash:reads=12       reads so many characters of a text, and says what it leaves
 
 A process that the tests start finds it through an entry point: `plugin_path` makes what an
 installed package would be, a folder to put into ``PYTHONPATH`` (or first into ``sys.path``).
@@ -76,6 +77,7 @@ _OPTIONS = {
     "roles",
     "swapped",
     "tires",
+    "reads",
 }
 _WORD = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]+")  # a Chinese character is a word
 _GRID = 4
@@ -94,7 +96,8 @@ class HashEncoder:
         self.compute = replace(compute, device="cpu", precision="fp32")
         self._weights = options.get("weights", "1")
         self.space = Space("test-hash-32", DIM, frozenset[Modality](("text", "image")))
-        self.wants = Wants(pixels=64, text_tokens=256)
+        self._reads = int(options["reads"]) if "reads" in options else None
+        self.wants = Wants(pixels=64, text_tokens=self._reads or 256)
         self.batch_size = 16
         self.fingerprint = hashlib.sha256(f"hash {self._weights}".encode()).hexdigest()
 
@@ -103,8 +106,8 @@ class HashEncoder:
         return 0.9999
 
     def unread(self, text: str) -> str:
-        """It reads everything."""
-        return ""
+        """It reads everything, unless `location` says otherwise."""
+        return "" if self._reads is None else text[self._reads :]
 
     def encode(self, modality: Modality, inputs: Sequence[Any], *, role: Role) -> FloatArray:
         """`(n, 32)` float32 of norm 1, unless `location` asked for something wrong."""
@@ -120,7 +123,7 @@ class HashEncoder:
         return self._spoil(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
     def _text(self, text: str) -> FloatArray:
-        words = [_SAME_WORD.get(word, word) for word in _WORD.findall(text.lower())]
+        words = [_SAME_WORD.get(word, word) for word in _WORD.findall(text[: self._reads].lower())]
         return _sum([_vector(word, self._seed) for word in words or ["(no word)"]])
 
     def _image(self, picture: NDArray[np.uint8]) -> FloatArray:

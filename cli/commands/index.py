@@ -18,13 +18,14 @@ import click
 
 from .. import output
 from ..errors import ExitCode
-from ..options import Call, Decorated, common
+from ..options import Call, Decorated, common, computing
 from ..profile import profile
 from ..progress import ProgressLine, duration
 
 if TYPE_CHECKING:
     from indexer import IndexReport
     from retrieval import Collection
+    from retrieval.settings import Settings
 
 STORES = ("encoder", "vectors", "documents", "assets")
 
@@ -51,6 +52,7 @@ def _for_new(name: str, what: str) -> Callable[[Decorated], Decorated]:
 @_for_new("vectors", "its vector store")
 @_for_new("documents", "its document store")
 @_for_new("assets", "`inplace:` leaves files where they are, `folder:` copies")
+@computing
 @common
 @click.pass_obj
 def command(
@@ -105,12 +107,13 @@ def _collection(
 ) -> Iterator[Collection]:
     """The collection of this run: an existing one, a new one, or a stand-in for a dry run."""
     from indexer import create
-    from retrieval import open_collection
 
+    settings = call.settings()
     if options["retry"] or _exists(call.collection):
         asked_for = any(new.values())  # `create` refuses what the collection isn't
-        opened = create(call.collection, **new) if asked_for else open_collection(call.collection)
+        opened = create(call.collection, settings=settings, **new) if asked_for else call.open()
         with opened:
+            _say_encoder(call, opened.manifest.channels[0].encoder, settings)
             yield opened
         return
     if not options["captions"]:
@@ -120,7 +123,7 @@ def _collection(
         _made(call, Path(folder, "dry") if folder else call.collection, new) as made,
     ):
         if not folder:
-            _say_encoder(call, new["encoder"])
+            _say_encoder(call, made.manifest.channels[0].encoder, settings, _why(new, settings))
         yield made
 
 
@@ -128,7 +131,7 @@ def _made(call: Call, name: Path | str | None, new: dict[str, Any]) -> Collectio
     from indexer import create
 
     with ProgressLine(quiet=call.quiet, at_first="loading the encoder ..."):
-        return create(name, **new)
+        return create(name, settings=call.settings(), **new)
 
 
 def _check_something_is_there(sources: list[str]) -> None:
@@ -158,18 +161,22 @@ def _exists(name: str | None) -> bool:
     return True
 
 
-def _say_encoder(call: Call, named: str | None) -> None:
-    from retrieval.settings import Settings, load_settings
+def _say_encoder(call: Call, url: str, settings: Settings, why: str = "") -> None:
+    """``encoder: open_clip:... on cpu, bf16``, and why a new collection takes it."""
+    from retrieval.registry import open_encoder
 
-    chosen = named or load_settings().encoder
-    default = Settings(home=Path()).encoder
-    if named:
-        why = "named by --encoder"
-    elif chosen != default:
-        why = "from your settings"
-    else:
-        why = "the default: a small English one to try things out; see `echolens encoders`"
-    call.note(f"encoder: {chosen} ({why})")
+    compute = open_encoder(url, settings.compute).compute
+    call.note(f"encoder: {url} on {compute}" + (f" ({why})" if why else ""))
+
+
+def _why(new: dict[str, Any], settings: Settings) -> str:
+    from retrieval.settings import Settings
+
+    if new["encoder"]:
+        return "named by --encoder"
+    if settings.encoder != Settings(home=Path()).encoder:
+        return "from your settings"
+    return "the default: a small English one to try things out; see `echolens encoders`"
 
 
 def _show(call: Call, report: IndexReport) -> None:

@@ -17,7 +17,7 @@ import click
 
 from .. import output
 from ..errors import ExitCode
-from ..options import Call, common, formats
+from ..options import Call, common, computing, formats
 from ..sheet import check_sheet, write_sheet
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ PART_HELP = "words, image:FILE or like:DOCUMENT, weighted as 2:PART"
 @formats("table", "jsonl", "paths")
 @click.option("-0", "nul", is_flag=True, help="With --format paths: end each in NUL.")
 @click.option("--sheet", type=click.Path(dir_okay=False), help="Write a contact sheet (PNG) there.")
+@computing
 @common
 @click.pass_obj
 def command(
@@ -84,7 +85,7 @@ def command(
                     f"no font here has {absent[:10]}, so the sheet shows codes: "
                     "install one that has, such as Noto Sans CJK or Noto Emoji"
                 )
-    if results.degraded or call.verbose:
+    if results.degraded or results.unread or call.verbose:
         # With --quiet too where a part is missing: it is no news but a fault.
         say = output.note if results.degraded else call.note
         for remark in results.notes:

@@ -13,13 +13,16 @@ With the leg's weight ``|v|`` (`QueryVector.length`) and the mean shifted by the
 what fusion adds up is ``sum of weight * standardised score`` over all parts, across modalities too;
 a modality that is only subtracted needs no case of its own.
 
+What an encoder leaves unread of a long text is told: the words' leg looks for all of it, so the end
+isn't lost, but the vectors don't know it.
+
 The first query that an encoder gets takes a built-in probe along in its batch, whose vector must be
 the stored one: an encoder that went wrong is refused before it answers anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,12 +74,28 @@ class QueryVector:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """A part of which an encoder doesn't read the end.
+
+    Attributes:
+        space: the encoder's.
+        read: what it reads of the part.
+        rest: what it doesn't.
+    """
+
+    space: str
+    read: str
+    rest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Encoded:
-    """A query's vectors, the documents it named, and what could not be encoded."""
+    """A query's vectors, the documents it named, and what could not be encoded or read."""
 
     vectors: tuple[QueryVector, ...]
     examples: tuple[Document, ...]
     missing: tuple[Missing, ...]
+    unread: tuple[Unread, ...] = ()
 
 
 _Weighted = tuple[float, FloatArray]
@@ -94,6 +113,7 @@ def encode(backends: Backends, query: Query, channels: Sequence[Channel]) -> Enc
     """
     terms: _Terms = {}
     missing: list[Missing] = []
+    unread: list[Unread] = []
     channel_of = {channel.space: channel for channel in reversed(channels)}
     by_modality = _by_modality(query.parts)
     for space, channel in sorted(channel_of.items()):
@@ -106,6 +126,8 @@ def encode(backends: Backends, query: Query, channels: Sequence[Channel]) -> Enc
                 continue
             weighted = zip((part.weight for part in parts), vectors, strict=False)
             terms.setdefault((space, modality), []).extend(weighted)
+            if len(vectors):
+                unread.extend(_unread(backends.encoder(channel), parts))
     examples = _examples(backends, query.parts)
     for part, document, channel in examples:
         try:
@@ -117,7 +139,8 @@ def encode(backends: Backends, query: Query, channels: Sequence[Channel]) -> Enc
     if channels and not missing:
         _check_taken(query.parts, examples, terms, channel_of)
     mixed = (_mix(*key, weighted) for key, weighted in sorted(terms.items()) if weighted)
-    return Encoded(tuple(mixed), tuple(document for _, document, _ in examples), tuple(missing))
+    named = tuple(document for _, document, _ in examples)
+    return Encoded(tuple(mixed), named, tuple(missing), tuple(unread))
 
 
 def _check_taken(
@@ -204,6 +227,12 @@ def _input(part: Part, encoder: Encoder, limits: Limits) -> Any:
             f"The query's {what} isn't one that can be read: {error}.",
             advice="Give another file, or open it in a program that can save it anew.",
         ) from error
+
+
+def _unread(encoder: Encoder, parts: Sequence[Part]) -> Iterator[Unread]:
+    for part in parts:
+        if isinstance(part.content, str) and (rest := encoder.unread(part.content)):
+            yield Unread(encoder.space.key, part.content.removesuffix(rest), rest)
 
 
 def _examples(backends: Backends, parts: Sequence[Part]) -> list[_Example]:

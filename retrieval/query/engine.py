@@ -23,7 +23,7 @@ from .filters import Gate
 from .fusion import Fused, LegGroups, Scored, explain, fuse, in_order, promising, settled, surpassed
 from .legs import Leg, LegFailed, complete, first_depth, listen, open_legs
 from .parse import Query
-from .present import Results, present
+from .present import Remarks, Results, present
 from .where import both, bounded, parse_where
 
 GROWTH = 4  # how much deeper a leg is searched when it was not deep enough
@@ -79,9 +79,8 @@ def search(
     missing = (*encoded.missing, *opened.missing, *silent)
     if missing and len(silent) == len(opened.legs):
         raise missing[0].error
-    return present(
-        fused, gate, backends.documents, query=str(query), notes=opened.notes, missing=missing
-    )
+    remarks = Remarks(opened.notes, encoded.unread, missing)
+    return present(fused, gate, backends.documents, query=str(query), remarks=remarks)
 
 
 def _rank(legs: Sequence[Leg], gate: Gate, k: int) -> tuple[list[Fused], list[Missing]]:

@@ -21,12 +21,14 @@ from retrieval.schema import (
     printable,
 )
 
-from .encode import Missing
+from .encode import Missing, Unread
 from .filters import Gate
 from .fusion import Fused, LegScore
 from .where import holds
 
-__all__ = ["Hit", "LegScore", "Results", "present"]
+__all__ = ["Hit", "LegScore", "Remarks", "Results", "present"]
+
+_QUOTED = 40  # characters on each side of where an encoder stops reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +75,14 @@ class Results(Sequence[Hit]):
         query: what was asked, in one line.
         notes: whole sentences on what was left out or done another way.
         degraded: whether a part was missing, so that better answers may be.
+        unread: ends of the query's texts that an encoder doesn't read; `notes` tells them too.
     """
 
     hits: tuple[Hit, ...]
     query: str = ""
     notes: tuple[str, ...] = ()
     degraded: bool = False
+    unread: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.hits)
@@ -108,14 +112,28 @@ class Results(Sequence[Hit]):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Remarks:
+    """What there is to say beside the hits.
+
+    Attributes:
+        notes: how legs were fused.
+        unread: parts of the query that an encoder didn't read to the end.
+        missing: what was left out.
+    """
+
+    notes: tuple[str, ...] = ()
+    unread: tuple[Unread, ...] = ()
+    missing: tuple[Missing, ...] = ()
+
+
 def present(
     fused: Sequence[Fused],
     gate: Gate,
     documents: DocumentStore,
     *,
     query: str,
-    notes: Sequence[str] = (),
-    missing: Sequence[Missing] = (),
+    remarks: Remarks = Remarks(),
 ) -> Results:
     """Make the result of the ranked groups that came through `gate`."""
     best = [gate.document(group.legs[0].document) for group in fused]
@@ -127,8 +145,9 @@ def present(
     return Results(
         hits,
         query,
-        (*notes, *(_left_out(one) for one in missing)),
-        degraded=bool(missing),
+        (*remarks.notes, *map(_cut, remarks.unread), *map(_left_out, remarks.missing)),
+        degraded=bool(remarks.missing),
+        unread=tuple(one.rest for one in remarks.unread),
     )
 
 
@@ -162,6 +181,16 @@ def _matching_first(gate: Gate, sightings: Sequence[Sighting]) -> list[Sighting]
 
 def _left_out(missing: Missing) -> str:
     return f"{missing.what} is left out: {missing.error} {missing.error.advice}".strip()
+
+
+def _cut(unread: Unread) -> str:
+    read, rest = printable(unread.read).rstrip(), printable(unread.rest).strip()
+    read = read if len(read) <= _QUOTED else f"…{read[-_QUOTED:]}"
+    rest = rest if len(rest) <= _QUOTED else f"{rest[:_QUOTED]}…"
+    return (
+        f'The encoder of {unread.space} reads this query as far as "{read}"; '
+        f'the rest, "{rest}", is looked for as words alone.'
+    )
 
 
 def _place(hit: Hit) -> str:

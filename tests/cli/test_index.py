@@ -42,8 +42,23 @@ def test_the_first_run_says_which_encoder_was_taken_and_why(
     first = echolens("index", photos)
     second = echolens("index", photos)
 
-    assert first.err.splitlines()[0] == "encoder: hash: (from your settings)"
-    assert "encoder:" not in second.err
+    assert first.err.splitlines()[0] == "encoder: hash: on cpu, fp32 (from your settings)"
+    assert "encoder: hash: on cpu, fp32\n" in second.err
+
+
+def test_captions_that_are_not_read_to_their_end_are_counted(
+    photos: Path, echolens: Echolens
+) -> None:
+    corpus.text(photos / "red.txt", "A long caption of a red car in front of a house")
+    done = echolens("index", photos, "--encoder", "hash:reads=20")
+    assert "warning: 1 text is longer than the encoder reads" in done.err
+    assert "longer than" not in echolens("index", photos, "--encoder", "hash:reads=20").err
+
+
+def test_the_options_say_what_the_encoder_computes_with(photos: Path, echolens: Echolens) -> None:
+    done = echolens("index", photos, "--encoder", "starter:", "--precision", "bf16")
+    assert done.code == ExitCode.USAGE
+    assert "not on auto, bf16" in done.err
 
 
 def test_a_named_encoder_is_said_to_be_named(photos: Path, echolens: Echolens) -> None:
@@ -53,7 +68,8 @@ def test_a_named_encoder_is_said_to_be_named(photos: Path, echolens: Echolens) -
 def test_the_starter_is_the_default(photos: Path, echolens: Echolens) -> None:
     done = echolens("index", photos, ECHOLENS_ENCODER="starter:")
 
-    assert done.err.startswith("encoder: starter: (the default")
+    assert done.err.startswith("encoder: starter: on cpu, ")
+    assert "(the default" in done.err
     assert "echolens encoders" in done.err
 
 

@@ -38,6 +38,25 @@ def test_words(indexed: Path, echolens: Echolens) -> None:
         assert _first(echolens("search", *PATHS, "a", colour, "thing")) == f"{colour}.png"
 
 
+def test_the_end_of_a_query_that_the_encoder_does_not_read(
+    photos: Path, echolens: Echolens
+) -> None:
+    reads = {"ECHOLENS_ENCODER": "hash:reads=20"}
+    echolens("index", photos, **reads)
+    done = echolens("search", "a red boat in the harbour of a green island", **reads)
+    assert done.code == ExitCode.DONE
+    assert 'reads this query as far as "a red boat in the ha"' in done.err
+    assert "note:" not in echolens("search", "a red boat", **reads).err
+
+
+def test_device_and_precision_are_those_of_the_options(indexed: Path, echolens: Echolens) -> None:
+    options = ("--device", "cpu", "--precision", "int8")
+    assert echolens("search", "red", *options).code == ExitCode.DONE
+    refused = echolens("search", "red", "--precision", "fp8")
+    assert refused.code == ExitCode.USAGE
+    assert "bf16" in refused.err
+
+
 def test_a_picture(indexed: Path, tmp_path: Path, echolens: Echolens) -> None:
     asked = corpus.save_as(tmp_path / "asked.png", Image.new("RGB", (30, 30), (30, 160, 60)))
 

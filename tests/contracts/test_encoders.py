@@ -10,8 +10,9 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from retrieval import registry
 from retrieval.errors import UsageError
 from retrieval.probes import check_vectors, make_probes, probe_inputs
 from retrieval.protocols import Encoder
-from retrieval.schema import Compute, FloatArray, Modality
+from retrieval.schema import Compute, FloatArray, Modality, Precision
 from tests.encoders import plugin_path, random_checkpoint
 
 SMALL = "ViT-S-32-alt"
@@ -42,6 +43,9 @@ URLS: dict[str, Callable[[Path], str]] = {
 }
 MORE_URLS: dict[str, Callable[[Path], str]] = {"starter:chinese": chinese}
 SLOW = {"open_clip"}
+# Where a batch changes nothing: what the laws below hold to 0.99999. The quicker precisions round,
+# and are held to their own tolerance.
+EXACT = {"open_clip": Compute("cpu", "fp32")}
 
 ODD_TEXTS = [
     "",
@@ -82,7 +86,7 @@ def url(request: pytest.FixtureRequest, folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def encoder(url: str) -> Encoder:
-    return registry.open_encoder(url)
+    return registry.open_encoder(url, EXACT.get(url.partition(":")[0]))
 
 
 def modalities(encoder: Encoder) -> list[Modality]:
@@ -174,6 +178,29 @@ def test_any_batch_of_texts_gives_what_single_texts_give(
     assert_same(encoder.encode("text", texts, role="document"), np.concatenate(alone))
 
 
+@pytest.mark.parametrize("precision", [p for p in get_args(Precision) if p != "auto"])
+def test_in_every_precision_it_has_vectors_and_fingerprint_stay(
+    precision: Precision, url: str, encoder: Encoder
+) -> None:
+    try:
+        other = registry.open_encoder(url, Compute("cpu", precision))
+        assert other.compute.precision in get_args(Precision)
+    except UsageError as error:
+        other, refusal = None, error
+    if other is None:
+        assert precision in str(refusal)
+        return
+    assert other.fingerprint == encoder.fingerprint
+    assert other.space == encoder.space
+    for modality in modalities(encoder):
+        inputs, tolerance = probe_inputs(modality), other.tolerance(modality)
+        many = other.encode(modality, inputs, role="document")
+        exact = encoder.encode(modality, inputs, role="document")
+        alone = [other.encode(modality, [item], role="document") for item in inputs]
+        check_vectors(exact, many, where=precision, tolerance=tolerance)
+        check_vectors(np.concatenate(alone), many, where=precision, tolerance=tolerance)
+
+
 def test_odd_inputs_get_a_vector_like_any_other(encoder: Encoder) -> None:
     for modality in modalities(encoder):
         inputs = odd_inputs(modality)
@@ -232,7 +259,7 @@ def test_a_probe_shows_that_pictures_are_read_wrongly(
 def test_another_instance_gives_the_same_vectors_and_fingerprint(
     url: str, encoder: Encoder
 ) -> None:
-    again = registry.open_encoder(url, Compute("cpu", threads=1))
+    again = registry.open_encoder(url, replace(encoder.compute, threads=1))
     assert again.space == encoder.space
     assert again.wants == encoder.wants
     assert re.fullmatch(r"[0-9a-f]{32,}", again.fingerprint)

@@ -515,6 +515,22 @@ def test_promise_8_subtracting_where_there_is_no_background_is_labelled() -> Non
     assert any("Fused by rank" in note for note in results.notes)
 
 
+def test_promise_8_what_the_encoder_does_not_read_of_a_query_is_quoted() -> None:
+    class Short(HashEncoder):
+        def unread(self, text: str) -> str:
+            return text[12:]
+
+    with collection(SOME[:4], encoder=Short()) as opened:
+        results = search(opened.backends, parse_query("a green boat in a red harbour"))
+        assert results.unread == (" in a red harbour",)
+        assert [note for note in results.notes if "unread" not in note] == [
+            'The encoder of test-hash-32 reads this query as far as "a green boat"; '
+            'the rest, "in a red harbour", is looked for as words alone.'
+        ]
+        assert not results.degraded
+        assert search(opened.backends, parse_query("a green boat")).unread == ()
+
+
 def test_nothing_is_noted_when_nothing_is_missing(some: Open) -> None:
     results = search(some.backends, parse_query("red", add=[png("red")]))
     assert results.notes == ()

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,12 @@ import numpy as np
 import open_clip
 import pytest
 import torch
+from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 from PIL import Image
 
 from retrieval.encoders.open_clip import OpenClipEncoder
-from retrieval.encoders.open_clip.weights import Weights, model_config, split_location
+from retrieval.encoders.open_clip.names import Checkpoint, Folder, Tag, model_config, parse
+from retrieval.encoders.open_clip.weights import Files
 from retrieval.errors import EcholensError, UsageError, WeightsMissingError
 from retrieval.probes import check_vectors, probe_inputs
 from retrieval.schema import Compute, FloatArray
@@ -31,6 +34,7 @@ from tests.encoders import random_checkpoint
 
 pytestmark = pytest.mark.slow
 
+FP32 = Compute("cpu", "fp32")
 TEXTS = [*probe_inputs("text"), "", "🙂 &amp; more", "seven words " * 40]
 
 
@@ -50,7 +54,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def encoder(checkpoint: Path) -> OpenClipEncoder:
-    return OpenClipEncoder(f"ViT-B-32/{checkpoint}")
+    return OpenClipEncoder(f"ViT-B-32/{checkpoint}", FP32)
 
 
 @pytest.fixture
@@ -143,7 +147,7 @@ def test_every_model_of_open_clip_is_known_by_its_file() -> None:
 
 def test_every_tag_is_a_tag_and_names_a_space_of_its_own() -> None:
     known = open_clip.list_pretrained()
-    assert all(split_location(f"{model}/{tag}") == (model, tag) for model, tag in known)
+    assert all(parse(f"{model}/{tag}") == Tag(model, tag) for model, tag in known)
     keys = {OpenClipEncoder(f"{m}/{t}").space.key for m, t in known if m in open_clip.list_models()}
     assert len(keys) == len([m for m, _ in known if m in open_clip.list_models()])
 
@@ -169,7 +173,7 @@ def test_the_fingerprint_is_of_the_preprocessing_too(small: Path, tmp_path: Path
     (tmp_path / "open_clip_config.json").write_text(
         '{"model_cfg": {}, "preprocess_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}}'
     )
-    plain, other = (OpenClipEncoder(f"ViT-S-32-alt/{path}") for path in (small, beside))
+    plain, other = (OpenClipEncoder(f"ViT-S-32-alt/{path}", FP32) for path in (small, beside))
     assert plain.fingerprint != other.fingerprint
     half = {"image_mean": (0.5, 0.5, 0.5), "image_std": (0.5, 0.5, 0.5)}
     assert_same(both(other), by_hand("ViT-S-32-alt", beside, **half))
@@ -190,35 +194,12 @@ def test_a_tag_in_the_hubs_cache_needs_no_connection(
     cached.symlink_to(checkpoint)
     asked: list[object] = []
     monkeypatch.setattr(socket, "getaddrinfo", lambda *where, **_: asked.append(where))
-    encoder = OpenClipEncoder("ViT-B-32/openai")
+    encoder = OpenClipEncoder("ViT-B-32/openai", FP32)
     vectors = both(encoder)
     assert encoder.space.key == "vit-b-32-openai"
     assert asked == []
     # These weights were trained with QuickGELU, whatever the model is called.
     assert_same(vectors, by_hand("ViT-B-32-quickgelu", checkpoint))
-
-
-def test_a_tag_that_is_not_here_and_cannot_be_had(
-    hub_cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    # Port 9 (discard) of this host refuses at once, with or without a network.
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr(
-        huggingface_hub.constants,
-        "HUGGINGFACE_CO_URL_TEMPLATE",
-        "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}",
-    )
-    encoder = OpenClipEncoder("ViT-B-32/laion2b_s34b_b79k")
-    with (
-        caplog.at_level(logging.WARNING, logger="echolens"),
-        pytest.raises(WeightsMissingError, match="can't be had from http://127") as caught,
-    ):
-        encoder.encode("text", ["a dog"], role="query")
-    for way_out in ("connection", "HF_ENDPOINT", "HF_HOME", "open_clip:MODEL//path"):
-        assert way_out in caught.value.advice
-    notices = [record.message for record in caplog.records if record.name == "echolens"]
-    assert len(notices) == 1
-    assert "downloading laion/CLIP-ViT-B-32-laion2B-s34B-b79K, once" in notices[0]
 
 
 @pytest.mark.parametrize(
@@ -230,9 +211,19 @@ def test_a_checkpoint_is_prepared_for_like_the_tags_of_its_model(
     tag = open_clip.list_pretrained_tags_by_model(model)[0]
     path = tmp_path / "x.pt"
     assert (
-        Weights(model, None, path).settings().preprocess
-        == Weights(model, tag, path).settings().preprocess
+        Files(Checkpoint(model, path)).settings().preprocess
+        == Files(Tag(model, tag)).settings().preprocess
     )
+
+
+def test_every_tag_is_prepared_for_as_open_clip_prepares_for_it() -> None:
+    default = asdict(PreprocessCfg())
+    for model, tag in open_clip.list_pretrained():
+        about = open_clip.get_pretrained_cfg(model, tag)
+        settings = Files(Tag(model, tag)).settings()
+        expected = merge_preprocess_dict(default, about)
+        assert merge_preprocess_dict(default, dict(settings.preprocess)) == expected
+        assert settings.quick_gelu == about.get("quick_gelu", False)
 
 
 # What is refused.
@@ -248,7 +239,13 @@ def test_a_checkpoint_is_prepared_for_like_the_tags_of_its_model(
         ("ViT-B-32/opneai", UsageError, "no weights called `opneai`", "mean `openai`.*datacomp_xl"),
         ("ViT-S-32-alt/x", UsageError, "no weights called `x`", "It has: none at all"),
         ("ViT-B-32//no/such.pt", WeightsMissingError, "/no/such.pt .* is not there", "the path"),
-        ("ViT-B-32//usr", WeightsMissingError, "/usr .* is a folder", "the path"),
+        ("ViT-B-32//usr", WeightsMissingError, "/usr .* is a folder", "local-dir:"),
+        ("hf-hub:", UsageError, "names no repository", "hf-hub:OWNER/NAME"),
+        ("hf-hub:timm", UsageError, "names no repository", "hf-hub:OWNER/NAME"),
+        ("hf-hub:a/../b", UsageError, "names no repository", "hf-hub:OWNER/NAME"),
+        ("local-dir:", UsageError, "names no folder", "local-dir:/path"),
+        ("local-dir:/no/such", WeightsMissingError, "/no/such is not there", "push_to_hf_hub"),
+        ("local-dir:/usr", WeightsMissingError, "/usr holds no open_clip_config", "push_to_hf_hub"),
     ],
 )
 def test_a_name_that_means_nothing(
@@ -257,6 +254,13 @@ def test_a_name_that_means_nothing(
     with pytest.raises(error, match=message) as caught:
         OpenClipEncoder(location).encode("text", ["a dog"], role="query")
     assert re.search(advice, caught.value.advice)
+
+
+def test_a_checkpoint_for_another_size_is_not_stretched_in_silence(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=r"another size than open_clip's `ViT-B-32-256`"):
+        OpenClipEncoder(f"ViT-B-32-256/{checkpoint}").encode("text", ["a dog"], role="query")
 
 
 def test_a_checkpoint_of_another_model(small: Path) -> None:
@@ -294,9 +298,11 @@ def test_a_device_that_is_not_here(small: Path) -> None:
 
 def test_a_relative_path_is_one_from_here(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(small.parent)
-    assert split_location(f"ViT-S-32-alt/{small.name}") == ("ViT-S-32-alt", small)
-    assert split_location("ViT-S-32-alt/./x.bin")[1] == small.parent / "x.bin"
-    assert split_location("ViT-S-32-alt/~/x")[1] == Path.home() / "x"
+    model = "ViT-S-32-alt"
+    assert parse(f"{model}/{small.name}") == Checkpoint(model, small)
+    assert parse(f"{model}/./x.bin") == Checkpoint(model, small.parent / "x.bin")
+    assert parse(f"{model}/~/x") == Checkpoint(model, Path.home() / "x")
+    assert parse("local-dir:x") == Folder(small.parent / "x")
 
 
 # Its manners.

@@ -1,41 +1,59 @@
-"""From the name of a model and of its weights to files on this disk, or to an error that helps.
+"""From what a location names to files on this disk, or to an error that helps.
 
-Gets: what follows ``open_clip:``. Gives: the model's configuration, the weights' file, how pictures
-are prepared for them, the tokenizer. Touches: open_clip's model files, the hub's cache, and the hub
-when the cache hasn't what was named. Never: a connection while everything is here.
+Gets: a `Named`. Gives: `Files`: the model's configuration, the weights' file, how pictures are
+prepared for them, where the tokenizer and the text tower's configuration lie. Touches: files, the
+hub's cache, and the hub when the cache hasn't what was named. Never: a connection while everything
+is here.
 
-open_clip asks the hub at every start, also about files that are in its cache; so the cache is
-looked up here and open_clip gets a path. The preprocessing belongs to the weights: a tag brings its
-own. A checkpoint takes that of the ``open_clip_config.json`` beside it, if there is one (as in a
-folder from the hub), else what most tags of its model have.
+open_clip asks the hub at every start, also about files that are in its cache, and so does the
+library of the text towers that open_clip takes from it; so the cache is looked up here and both
+get paths. The preprocessing belongs to the weights: a tag brings its own, a repository and a folder
+have it in ``open_clip_config.json``. A checkpoint takes that of such a file beside it, if there is
+one, else what most tags of its model have.
 """
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
-import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from retrieval.errors import NotInstalledError, UsageError, WeightsMissingError
+from retrieval.errors import UsageError, WeightsMissingError
 
-_log = logging.getLogger("echolens")
+from . import hub
+from .names import (
+    CONFIG_NAME,
+    Checkpoint,
+    Folder,
+    Named,
+    Repository,
+    Tag,
+    did_you_mean,
+    model_config,
+)
 
-_CHECKPOINT_SUFFIXES = (".bin", ".ckpt", ".npz", ".pt", ".pth", ".safetensors")
-_HUB_TIMEOUT_S = 5.0
 _PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
+_HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+_FOLDER_WEIGHTS = (  # in the order in which open_clip prefers them
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_pytorch_model.bin",
+    "open_clip_pytorch_model.pth",
+    "model.safetensors",
+    "pytorch_model.bin",
+    "pytorch_model.pth",
+    "model.pth",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What belongs to the weights, not to the model.
+    """What belongs to the weights, not to the model they are for.
 
     Attributes:
         preprocess: mean, std, interpolation and resize mode, where not open_clip's defaults.
@@ -46,144 +64,124 @@ class Settings:
     quick_gelu: bool
 
 
-@dataclass(frozen=True)
-class Weights:
-    """Weights that are on this disk.
+class Files:
+    """The files of what was named; each is looked for when it is first asked for."""
 
-    Attributes:
-        model: the model that they are for.
-        tag: open_clip's name of them; None for a checkpoint given by its path.
-        file: where they are.
-    """
+    def __init__(self, named: Named) -> None:
+        self.named = named
 
-    model: str
-    tag: str | None
-    file: Path
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The model's configuration: ``embed_dim``, ``vision_cfg``, ``text_cfg`` and more.
+
+        Raises:
+            UsageError: open_clip has no such model.
+            WeightsMissingError: the file that tells isn't here, can't be had, or is damaged.
+        """
+        if isinstance(self.named, Tag | Checkpoint):
+            return model_config(self.named.model)
+        file = self.folder / CONFIG_NAME
+        config = read_json(file).get("model_cfg")
+        parts = ("embed_dim", "vision_cfg", "text_cfg")
+        if not isinstance(config, dict) or any(part not in config for part in parts):
+            raise WeightsMissingError(
+                f"{file} doesn't describe a model: `model_cfg` with {', '.join(parts)} is missing.",
+                advice="Copy or download it again.",
+            )
+        return config
+
+    @cached_property
+    def folder(self) -> Path:
+        """The folder that holds a repository's or a folder's files."""
+        if isinstance(self.named, Repository):
+            what = f"The files of `{self.named}`"
+            return hub.fetch(what, self.named.id, [CONFIG_NAME]).parent
+        assert isinstance(self.named, Folder)
+        path = self.named.path
+        if not (path / CONFIG_NAME).is_file():
+            what = f"holds no {CONFIG_NAME}" if path.is_dir() else "is not there"
+            raise WeightsMissingError(
+                f"The folder {path} {what}.",
+                advice="Name one that open_clip's `push_to_hf_hub` made, or a copy of a "
+                "repository that it can load.",
+            )
+        return path
+
+    @cached_property
+    def weights(self) -> Path:
+        """The weights' file; downloads a tag's or a repository's once, and says so.
+
+        Raises:
+            UsageError: open_clip has no such tag for this model; those that it has are named.
+            WeightsMissingError: the file isn't here and can't be had.
+        """
+        match self.named:
+            case Tag(model, tag):
+                return _file_of_tag(model, tag)
+            case Checkpoint(model, file):
+                return _file_of_checkpoint(model, file)
+            case Repository(id_):
+                file = hub.fetch(f"The weights of `{self.named}`", id_, _HUB_WEIGHTS)
+                # Downloaded just now, they may be of a newer commit than the configuration was.
+                hub.fetch(f"The files of `{self.named}`", id_, [CONFIG_NAME])
+                return file
+            case Folder():
+                return _file_in_folder(self.folder)
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the file; reads all of it."""
-        with self.file.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        """SHA-256 of the weights' file, and of a folder's configuration; reads all of it."""
+        with self.weights.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+        if isinstance(self.named, Folder):
+            digest.update((self.folder / CONFIG_NAME).read_bytes())
+        return digest.hexdigest()
+
+    @cached_property
+    def tokenizer(self) -> Path | None:
+        """The folder of the tokenizer's files; None for the one that open_clip brings itself."""
+        source = self.config["text_cfg"].get("hf_tokenizer_name")
+        if not source:
+            return None
+        if isinstance(self.named, Folder):
+            return self.folder
+        return _local(source) or hub.fetch_tokenizer(f"The tokenizer of `{self.named}`", source)
+
+    @cached_property
+    def text_tower(self) -> Path | None:
+        """The folder with the configuration of a text tower that isn't open_clip's own."""
+        source = self.config["text_cfg"].get("hf_model_name")
+        if not source:
+            return None
+        what = f"The settings of the text tower of `{self.named}`"
+        return _local(source) or hub.fetch(what, source, ["config.json"]).parent
 
     def settings(self) -> Settings:
-        """How pictures are prepared for these weights (imports open_clip)."""
+        """What a tag's or a checkpoint's weights need (imports open_clip)."""
         from open_clip import get_pretrained_cfg
 
-        if self.tag is not None:
-            tag = get_pretrained_cfg(self.model, self.tag)
-            return Settings(_preprocessing(tag), bool(tag.get("quick_gelu")))
-        beside = self.file.with_name("open_clip_config.json")
+        assert isinstance(self.named, Tag | Checkpoint)
+        if isinstance(self.named, Tag):
+            config = get_pretrained_cfg(self.named.model, self.named.tag)
+            return Settings(_preprocessing(config), bool(config.get("quick_gelu")))
+        beside = self.named.file.with_name(CONFIG_NAME)
         if beside.is_file():
-            return Settings(_preprocessing(_read_json(beside).get("preprocess_cfg", {})), False)
-        return Settings(_usual_preprocessing(self.model), False)
+            return Settings(_preprocessing(read_json(beside).get("preprocess_cfg", {})), False)
+        return Settings(_usual_preprocessing(self.named.model), False)
 
 
-def split_location(location: str) -> tuple[str, str | Path]:
-    """(model, weights) of ``MODEL/PRETRAINED`` or ``MODEL//path``: a tag, or an absolute path.
-
-    Raises:
-        UsageError: one of the two is missing.
-    """
-    model, _, weights = location.partition("/")
-    if not model or not weights:
-        raise UsageError(
-            f"`open_clip:{location}` names no {'weights' if model else 'model'}.",
-            advice="Write open_clip:MODEL/PRETRAINED (as open_clip:ViT-B-32/laion2b_s34b_b79k), "
-            "or open_clip:MODEL//path/to/checkpoint.",
-        )
-    if "/" in weights or "\\" in weights or weights.endswith(_CHECKPOINT_SUFFIXES):
-        return model, Path(weights).expanduser().absolute()
-    return model, weights
-
-
-def model_config(model: str) -> dict[str, Any]:
-    """The model's configuration, read from open_clip's folder without importing it.
+def read_json(file: Path) -> dict[str, Any]:
+    """A JSON object from a file.
 
     Raises:
-        NotInstalledError: open_clip isn't here.
-        UsageError: it has no such model; the nearest names are offered.
+        WeightsMissingError: it is none, or can't be read.
     """
-    spec = find_spec("open_clip")
-    if spec is None or not spec.submodule_search_locations:
-        raise _not_installed("open_clip_torch")
-    folder = Path(spec.submodule_search_locations[0], "model_configs")
-    files = {file.stem: file for file in folder.glob("*.json")}
-    if model not in files:
-        raise UsageError(
-            f"open_clip has no model called `{model}`.",
-            advice=f"{_did_you_mean(model, list(files))}`open_clip.list_models()` names all "
-            f"{len(files)}.",
-        )
-    return _read_json(files[model])
-
-
-def find_weights(model: str, named: str | Path) -> Weights:
-    """The weights' file; downloads a tag's once, and says so.
-
-    Raises:
-        UsageError: open_clip has no such tag for this model; those that it has are named.
-        WeightsMissingError: the file isn't here and can't be had.
-    """
-    if isinstance(named, str):
-        return Weights(model, named, _file_of_tag(model, named))
-    if not named.is_file():
-        what = "is a folder, not a checkpoint" if named.is_dir() else "is not there"
+    try:
+        return dict(json.loads(file.read_bytes()))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise WeightsMissingError(
-            f"The checkpoint {named} for open_clip's `{model}` {what}.",
-            advice="Give the path of the file after the model's name and one more slash.",
-        )
-    return Weights(model, None, named)
-
-
-def load_tokenizer(model: str, config: Mapping[str, Any]) -> Any:
-    """open_clip's tokenizer for a model; one that comes from the hub is downloaded once.
-
-    Raises:
-        NotInstalledError: it needs a package that isn't here.
-        WeightsMissingError: its files aren't here and can't be had.
-    """
-    from open_clip import get_tokenizer
-
-    source = config["text_cfg"].get("hf_tokenizer_name")
-    if not source:
-        return get_tokenizer(model)
-    try:
-        return get_tokenizer(model, local_files_only=True)
-    except ModuleNotFoundError as error:
-        raise _not_installed(error.name or "transformers") from error
-    except OSError:
-        _log.warning("Downloading the tokenizer %s from the hub, once.", source)
-    try:
-        return get_tokenizer(model)
-    except Exception as error:  # the hub's client raises what its HTTP library raises
-        raise _unreachable(f"The tokenizer of `{model}`", source, ["tokenizer.json"]) from error
-
-
-def damaged(model: str, file: Path, error: Exception) -> UsageError | WeightsMissingError:
-    """What to raise when open_clip couldn't load a file: another model's weights, or no weights."""
-    if _holds_tensors(file):
-        return UsageError(
-            f"{file} doesn't hold weights of open_clip's `{model}`: names or shapes differ.",
-            advice="Name the model that the checkpoint was trained as.",
-        )
-    reason = str(error).strip().partition("\n")[0][:200]
-    return WeightsMissingError(
-        f"{file} can't be read as weights of open_clip's `{model}` "
-        f"({type(error).__name__}: {reason}).",
-        advice="It is damaged, or no checkpoint; copy or download it again.",
-    )
-
-
-def _holds_tensors(file: Path) -> bool:
-    from open_clip.factory import load_state_dict
-    from torch import Tensor
-
-    try:
-        state = load_state_dict(str(file))
-        return bool(state) and any(isinstance(value, Tensor) for value in state.values())
-    except Exception:  # noqa: BLE001 - torch, pickle, zipfile, safetensors: each its own kinds
-        return False
+            f"{file} can't be read as JSON ({error}).", advice="Copy or download it again."
+        ) from error
 
 
 def _file_of_tag(model: str, tag: str) -> Path:
@@ -194,52 +192,45 @@ def _file_of_tag(model: str, tag: str) -> Path:
         known = list_pretrained_tags_by_model(model)
         raise UsageError(
             f"open_clip has no weights called `{tag}` for its model `{model}`.",
-            advice=f"{_did_you_mean(tag, known)}It has: {', '.join(known) or 'none at all'}. A "
+            advice=f"{did_you_mean(tag, known)}It has: {', '.join(known) or 'none at all'}. A "
             f"checkpoint of your own: open_clip:{model}//path/to/checkpoint.",
         )
-    return _from_hub(f"The weights `{tag}` of `{model}`", config["hf_hub"])
+    repository, _, name = config["hf_hub"].rpartition("/")
+    names = [str(Path(name).with_suffix(".safetensors")), name] if name else _HUB_WEIGHTS
+    return hub.fetch(f"The weights `{tag}` of `{model}`", repository, list(dict.fromkeys(names)))
 
 
-def _from_hub(what: str, address: str) -> Path:
-    """The file at ``owner/repository/file``, or ``owner/repository/`` for its usual name."""
-    import huggingface_hub
-    from huggingface_hub.errors import EntryNotFoundError
-
-    repository, _, name = address.rpartition("/")
-    names = _alternatives(name)
-    for name in names:
-        if isinstance(cached := huggingface_hub.try_to_load_from_cache(repository, name), str):
-            return Path(cached)
-    _log.warning("%s are not on this disk; downloading %s, once.", what, repository)
-    for name in names:
-        try:
-            # Asked for first, since a download would try an absent hub again for half a minute.
-            url = huggingface_hub.hf_hub_url(repository, name)
-            huggingface_hub.get_hf_file_metadata(url, timeout=_HUB_TIMEOUT_S)
-            return Path(huggingface_hub.hf_hub_download(repository, name))
-        except EntryNotFoundError:
-            continue
-        except Exception as error:  # the hub's client raises what its HTTP library raises
-            raise _unreachable(what, repository, names) from error
-    raise _unreachable(what, repository, names)
-
-
-def _alternatives(name: str) -> list[str]:
-    """The names under which the hub may have a file, safetensors first."""
-    if not name:
-        return ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]
-    return list(dict.fromkeys([str(Path(name).with_suffix(".safetensors")), name]))
-
-
-def _unreachable(what: str, repository: str, names: Sequence[str]) -> WeightsMissingError:
-    from huggingface_hub import constants
-
-    return WeightsMissingError(
-        f"{what} are not on this disk, and {repository} can't be had from {constants.ENDPOINT}.",
-        advice=f"Run once with a connection (a mirror: HF_ENDPOINT); or bring the hub's cache of "
-        f"another machine (HF_HOME); or bring {' or '.join(names)} and name it as "
-        f"open_clip:MODEL//path/to/file.",
+def _file_of_checkpoint(model: str, file: Path) -> Path:
+    if file.is_file():
+        return file
+    what = "is a folder, not a checkpoint" if file.is_dir() else "is not there"
+    raise WeightsMissingError(
+        f"The checkpoint {file} for open_clip's `{model}` {what}.",
+        advice="Give the path of the file after the model's name and one more slash, or a folder "
+        "as open_clip:local-dir:/path/to/folder.",
     )
+
+
+def _file_in_folder(folder: Path) -> Path:
+    for name in _FOLDER_WEIGHTS:
+        if (folder / name).is_file():
+            return folder / name
+    found = [file for suffix in (".safetensors", ".bin", ".pth") for file in _with(folder, suffix)]
+    if len(found) == 1:
+        return found[0]
+    several = f"holds several, {', '.join(file.name for file in found)}" if found else "holds none"
+    raise WeightsMissingError(
+        f"The folder {folder} should hold one file of weights, and {several}.",
+        advice=f"Call the right one {_FOLDER_WEIGHTS[0]} (or {_HUB_WEIGHTS[1]}, by its kind).",
+    )
+
+
+def _with(folder: Path, suffix: str) -> list[Path]:
+    return sorted(file for file in folder.glob(f"*{suffix}") if file.is_file())
+
+
+def _local(source: str) -> Path | None:
+    return Path(source) if Path(source).is_dir() else None
 
 
 def _usual_preprocessing(model: str) -> dict[str, Any]:
@@ -253,20 +244,3 @@ def _usual_preprocessing(model: str) -> dict[str, Any]:
 def _preprocessing(config: Mapping[str, Any]) -> dict[str, Any]:
     found = {key: config[key] for key in _PREPROCESSING if config.get(key) is not None}
     return {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
-
-
-def _did_you_mean(name: str, known: Sequence[str]) -> str:
-    by_lower = {each.lower(): each for each in known}
-    near = difflib.get_close_matches(name.lower(), list(by_lower), n=3, cutoff=0.5)
-    return f"Did you mean {' or '.join(f'`{by_lower[each]}`' for each in near)}? " if near else ""
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    return dict(json.loads(file.read_bytes()))
-
-
-def _not_installed(package: str) -> NotInstalledError:
-    return NotInstalledError(
-        f"`open_clip:` needs the package `{package}`, which is not installed.",
-        advice="pip install 'echolens[open-clip]'",
-    )
