@@ -65,8 +65,8 @@ class Pictures:
             left, top = round((seen.size[0] - width) / 2), round((seen.size[1] - height) / 2)
             seen = seen.crop((left, top, left + width, top + height))
         values = np.asarray(seen, np.float32) * np.float32(self.scale)
-        values = (values - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
-        return np.asarray(values.transpose(2, 0, 1), np.float32)
+        normal = (values - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
+        return np.asarray(normal.transpose(2, 0, 1), np.float32)
 
 
 def read_pictures(layout: Layout) -> Pictures:

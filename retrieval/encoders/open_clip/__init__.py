@@ -29,13 +29,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import UsageError
-from retrieval.schema import Compute, FloatArray, Modality, Role, Space, Wants
+from retrieval.schema import Compute, FloatArray, Modality, Precision, Role, Space, Wants
 
 from .weights import Weights, damaged, find_weights, load_tokenizer, model_config, split_location
 
@@ -166,6 +167,22 @@ class OpenClipEncoder:
             return ""
         ends = range(len(text))
         return text[bisect_left(ends, True, key=lambda end: not self._fits(text[:end])) - 1 :]
+
+    def export(self, folder: Path, towers: Sequence[Modality], precision: Precision) -> None:
+        """Write towers into an empty folder, in the layout that `onnx:` serves.
+
+        Raises:
+            NotInstalledError: a package that writes ONNX isn't here.
+            UsageError: the model has a part that can't be exported.
+            StoreUnreachableError: no space or no permission.
+        """
+        from .export import Source, write_export
+
+        loaded, url = self._loaded, f"open_clip:{self.location}"
+        source = Source(
+            loaded.model, loaded.tokenizer, self._context, url, self.fingerprint, self.space
+        )
+        write_export(source, folder, towers, precision)
 
     def _fits(self, text: str) -> bool:
         """Whether a text's tokens leave room for one more."""
