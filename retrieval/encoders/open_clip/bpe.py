@@ -3,8 +3,9 @@
 Gets: open_clip's `SimpleTokenizer`. Gives: a `tokenizers.Tokenizer` for texts that were cleaned.
 Touches: nothing. Never: a text.
 
-Two things don't come over by themselves. What is a letter or a digit is spelt out as ranges, for
-the two libraries know different versions of Unicode. And open_clip takes ``<end_of_text>`` in a
+Two things don't come over by themselves. What is a letter, a digit or a sign is spelt out as
+ranges: the two libraries know different versions of Unicode, and `regex` has quirks of its own
+where case doesn't count (U+0345 is none of the three, so it is left out). And open_clip takes ``<end_of_text>`` in a
 text for its mark only where it doesn't follow punctuation; elsewhere a blank breaks it up.
 """
 
@@ -32,13 +33,13 @@ def simple_tokenizer(theirs: Any) -> Any:
     tokenizer = Tokenizer(
         models.BPE(vocab=dict(theirs.encoder), merges=merges, end_of_word_suffix="</w>")
     )
-    letters, digits = _ranges(r"\p{L}"), _ranges(r"\p{N}")
+    letters, digits, signs = map(_ranges, (r"[\p{L}]", r"[\p{N}]", r"[^\s\p{L}\p{N}]"))
     start, end = (theirs.decoder[number] for number in theirs.all_special_ids[:2])
     marks = "|".join(mark[1:] for mark in (start, end))
     tokenizer.normalizer = normalizers.Replace(
-        Regex(rf"(?<=[^\s{letters}{digits}])(?<!{start})(?<!{end})<(?={marks})"), "< "
+        Regex(rf"(?<=[{signs}])(?<!{start})(?<!{end})<(?={marks})"), "< "
     )
-    words = rf"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[{letters}]+|[{digits}]|[^\s{letters}{digits}]+"
+    words = rf"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[{letters}]+|[{digits}]|[{signs}]+"
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(words), behavior="removed", invert=True),
