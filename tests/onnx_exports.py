@@ -19,8 +19,8 @@ from retrieval.schema import Precision
 from retrieval.settings import Settings
 
 CLIP, SIGLIP = "tests-tiny-clip", "tests-tiny-siglip"
-_VISION = {"image_size": 64, "layers": 2, "width": 64, "head_width": 32, "patch_size": 16}
-_TEXT = {"width": 64, "heads": 2, "layers": 2}
+_VISION = {"image_size": 64, "layers": 1, "width": 64, "head_width": 32, "patch_size": 16}
+_TEXT = {"width": 64, "heads": 2, "layers": 1}
 _HALF = [0.5, 0.5, 0.5]
 
 

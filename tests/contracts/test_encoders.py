@@ -24,6 +24,7 @@ from retrieval.probes import check_vectors, make_probes, probe_inputs
 from retrieval.protocols import Encoder
 from retrieval.schema import Compute, FloatArray, Modality
 from tests.encoders import plugin_path, random_checkpoint
+from tests.onnx_exports import CLIP, add_models, exports_of
 
 SMALL = "ViT-S-32-alt"
 
@@ -34,14 +35,21 @@ def chinese(folder: Path) -> str:
     return "starter:chinese"
 
 
+def _export(folder: Path) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        add_models(patch)
+        return exports_of(CLIP).url
+
+
 URLS: dict[str, Callable[[Path], str]] = {
     "conse": lambda folder: "conse:",
     "hash": lambda folder: "hash:",
+    "onnx": _export,
     "open_clip": lambda folder: f"open_clip:{SMALL}/{random_checkpoint(SMALL, folder)}",
     "starter": lambda folder: "starter:",
 }
 MORE_URLS: dict[str, Callable[[Path], str]] = {"starter:chinese": chinese}
-SLOW = {"open_clip"}
+SLOW = {"onnx", "open_clip"}
 
 ODD_TEXTS = [
     "",

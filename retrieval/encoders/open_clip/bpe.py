@@ -5,8 +5,9 @@ Touches: nothing. Never: a text.
 
 Two things don't come over by themselves. What is a letter, a digit or a sign is spelt out as
 ranges: the two libraries know different versions of Unicode, and `regex` has quirks of its own
-where case doesn't count (U+0345 is none of the three, so it is left out). And open_clip takes ``<end_of_text>`` in a
-text for its mark only where it doesn't follow punctuation; elsewhere a blank breaks it up.
+where case doesn't count (U+0345 is none of the three, so it is left out). And open_clip takes
+``<end_of_text>`` in a text for its mark only where it doesn't follow punctuation; elsewhere a blank
+breaks it up.
 """
 
 from __future__ import annotations

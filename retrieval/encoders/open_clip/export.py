@@ -238,6 +238,7 @@ def _write_tower(proto: Any, folder: Path, modality: Modality, precision: Precis
         location=f"{path.name}_data",
         size_threshold=_KEPT_INSIDE,
     )
+    path.with_name(f"{path.name}_data").chmod(path.stat().st_mode)  # it was made for us alone
 
 
 def _in_eight_bits(proto: Any) -> Any:
