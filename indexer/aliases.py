@@ -135,8 +135,9 @@ def _compared(folder: Path, precision: Precision, expected: Expected) -> Exporte
     encoder = registry.open_encoder(url, Compute("cpu", precision))
     cosines: dict[Modality, float] = {}
     for modality, vectors in expected.items():
-        stored, actual = vectors(), encode_probes(encoder, modality)
+        stored = vectors()
         try:
+            actual = encode_probes(encoder, modality)
             check_vectors(stored, actual, where=url, tolerance=encoder.tolerance(modality))
         except EncoderMismatchError as error:
             raise EncoderMismatchError(

@@ -346,7 +346,7 @@ def _write_tokenizer(source: Source, folder: Path) -> Mapping[str, Any]:
     if isinstance(theirs, SimpleTokenizer):
         from .bpe import simple_tokenizer
 
-        simple_tokenizer(theirs).save(str(path), pretty=False)
+        path.write_text(simple_tokenizer(theirs).to_str(), encoding="utf-8")
         _write_json(
             folder / "tokenizer_config.json",
             {"tokenizer_class": "CLIPTokenizer", "model_max_length": source.context},
@@ -357,7 +357,7 @@ def _write_tokenizer(source: Source, folder: Path) -> Mapping[str, Any]:
         raise _odd_tokenizer("it has no form without transformers")
     if (inner.padding_side, inner.truncation_side) != ("right", "right"):
         raise _odd_tokenizer("it pads or cuts at the left")
-    inner.backend_tokenizer.save(str(path), pretty=False)
+    path.write_text(inner.backend_tokenizer.to_str(), encoding="utf-8")
     _write_json(
         folder / "tokenizer_config.json",
         {
