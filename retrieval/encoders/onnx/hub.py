@@ -68,7 +68,8 @@ def fetch(repository: str, precision: Precision) -> Path:
         about = huggingface_hub.HfApi().model_info(repository, timeout=_TIMEOUT_S)
         names = [each.rfilename for each in about.siblings or []]
         wanted = files_to_fetch(names, precision)
-        files = [_download(repository, name, about.sha) for name in wanted]
+        # Not by its commit, or the cache wouldn't know that this is the newest.
+        files = [Path(huggingface_hub.hf_hub_download(repository, name)) for name in wanted]
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
             raise StoreUnreachableError(
@@ -84,12 +85,6 @@ def fetch(repository: str, precision: Precision) -> Path:
             advice="Choose a repository with an ONNX export of a CLIP or SigLIP model.",
         )
     return files[-1].parent
-
-
-def _download(repository: str, name: str, revision: str | None) -> Path:
-    import huggingface_hub
-
-    return Path(huggingface_hub.hf_hub_download(repository, name, revision=revision))
 
 
 def _is_whole(folder: Path, precision: Precision) -> bool:
