@@ -56,7 +56,7 @@ def command(
     towers: tuple[str, ...] | None,
     form: str,
 ) -> ExitCode:
-    r"""Write an encoder as ONNX files, which need no PyTorch.
+    """Write an encoder as ONNX files, which need no PyTorch.
 
     With ENCODER and FOLDER: the folder is an encoder of its own, `onnx:FOLDER`, of the same space.
 
