@@ -86,6 +86,7 @@ def test_the_public_names() -> None:
         "parse_query",
     ]
     assert indexer.__all__ == [
+        "Exported",
         "Failure",
         "IndexOptions",
         "IndexReport",
@@ -93,6 +94,8 @@ def test_the_public_names() -> None:
         "Status",
         "VerifyReport",
         "create",
+        "export",
+        "export_alias",
         "failures",
         "index",
         "remove",
