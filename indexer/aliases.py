@@ -27,7 +27,7 @@ from retrieval.collection import Collection
 from retrieval.durable import sync_folder
 from retrieval.errors import EncoderMismatchError, StoreUnreachableError, UsageError
 from retrieval.manifest import write_manifest
-from retrieval.probes import check_vectors, encode_probes, probe_key
+from retrieval.probes import check_vectors, encode_probes, probe_inputs
 from retrieval.protocols import Encoder, Exportable
 from retrieval.schema import Alias, Channel, Compute, FloatArray, Modality, Precision
 from retrieval.settings import Settings, load_settings
@@ -93,7 +93,8 @@ def export_alias(collection: Collection, *, precision: Precision = "fp32") -> Ex
     with writing(collection) as session:
         channel = session.backends.manifest.channels[0]
         folder = _default_folder(session.settings, channel, precision)
-        stored = session.backends.probes()[probe_key(channel.space, "text")]
+        probes = session.backends.probes()
+        stored = probes.rows(channel.space, "text", len(probe_inputs("text")))
         expected: Expected = {"text": lambda: stored}
         if folder.exists():
             exported = replace(_compared(folder, precision, expected), is_new=False)

@@ -104,10 +104,10 @@ class OnnxEncoder:
         """The processor, in the precision that the files are in."""
         return Compute("cpu", self._layout.precision, self._asked.threads)
 
-    def tolerance(self, modality: Modality) -> float:
-        """By the weights: in int8 an input moves with the processor's kernels."""
+    def tolerance(self, modality: Modality) -> float:  # noqa: ARG002 - the same for both
+        """By the weights, beside the same in fp32: with int8 the probes come to 0.9997."""
         if self._layout.precision == "int8":
-            return 0.99 if modality == "text" else 0.98
+            return 0.99
         return 0.999 if self._layout.half else 0.9999
 
     def unread(self, text: str) -> str:
