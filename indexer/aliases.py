@@ -27,9 +27,9 @@ from retrieval.collection import Collection
 from retrieval.durable import sync_folder
 from retrieval.errors import EncoderMismatchError, StoreUnreachableError, UsageError
 from retrieval.manifest import write_manifest
-from retrieval.probes import check_vectors, encode_probes, probe_inputs
+from retrieval.probes import check_nearest, check_vectors, encode_probes, probe_inputs
 from retrieval.protocols import Encoder, Exportable
-from retrieval.schema import Alias, Channel, Compute, FloatArray, Modality, Precision
+from retrieval.schema import Alias, Channel, Compute, FloatArray, Modality, Precision, Role
 from retrieval.settings import Settings, load_settings
 
 from .opening import Session, writing
@@ -138,8 +138,10 @@ def _compared(folder: Path, precision: Precision, expected: Expected) -> Exporte
     for modality, vectors in expected.items():
         stored = vectors()
         try:
-            actual = encode_probes(encoder, modality)
+            actual = _probed(encoder, modality)
             check_vectors(stored, actual, where=url, tolerance=encoder.tolerance(modality))
+            half = len(stored) // 2
+            check_nearest(stored[:half], actual[:half], where=url)
         except EncoderMismatchError as error:
             raise EncoderMismatchError(
                 f"The {modality} tower in {folder} doesn't agree with what it stands for: {error}",
@@ -149,6 +151,16 @@ def _compared(folder: Path, precision: Precision, expected: Expected) -> Exporte
         cosines[modality] = float((stored.astype(np.float64) * actual).sum(axis=1).min())
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return Exported(url, folder, cosines, size)
+
+
+def _probed(encoder: Encoder, modality: Modality) -> FloatArray:
+    """(2n, dim): the probes one by one, as documents and as queries, like the stored ones.
+
+    How alike they are among each other is the source's affair, which was checked already.
+    """
+    roles: tuple[Role, Role] = ("document", "query")
+    inputs = probe_inputs(modality)
+    return np.concatenate([encoder.encode(modality, [x], role=r) for r in roles for x in inputs])
 
 
 def _record(session: Session, space: str, exported: Exported) -> None:
