@@ -63,6 +63,8 @@ BACK_ENDS: Mapping[StoreOrEncoder, Mapping[str, Entry]] = MappingProxyType(
             "onnx": Entry(
                 "retrieval.encoders.onnx:OnnxEncoder",
                 "CLIP or SigLIP exported to ONNX, without PyTorch: FOLDER or hf://OWNER/NAME",
+                modalities=("image", "text"),
+                languages="the model's",
             ),
             "open_clip": Entry(
                 "retrieval.encoders.open_clip:OpenClipEncoder",

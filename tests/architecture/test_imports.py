@@ -91,6 +91,7 @@ def test_the_public_names() -> None:
         "IndexOptions",
         "IndexReport",
         "Progress",
+        "Stage",
         "Status",
         "VerifyReport",
         "create",
