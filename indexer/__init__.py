@@ -6,6 +6,7 @@ photos = create("photos", encoder="starter:")
 print(index(["~/Pictures"], photos).accounting())
 """
 
+from .aliases import Exported, export, export_alias
 from .manage import failures, remove, status
 from .opening import create
 from .pipeline import IndexOptions, index
@@ -13,6 +14,7 @@ from .report import Failure, IndexReport, Progress, Stage, Status, VerifyReport
 from .verify import verify
 
 __all__ = [
+    "Exported",
     "Failure",
     "IndexOptions",
     "IndexReport",
@@ -21,6 +23,8 @@ __all__ = [
     "Status",
     "VerifyReport",
     "create",
+    "export",
+    "export_alias",
     "failures",
     "index",
     "remove",

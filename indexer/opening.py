@@ -232,7 +232,7 @@ def _make_channels(directory: Path, url: str, settings: Settings) -> tuple[Chann
 
 def _check_fingerprint(backends: Backends, channel: Channel) -> None:
     encoder: Encoder = backends.encoder(channel)
-    if encoder.fingerprint not in (channel.fingerprint, *channel.aliases):
+    if encoder.fingerprint != channel.fingerprint:
         raise EncoderMismatchError(
             f"Channel {channel.key} was made with other weights or preprocessing than "
             f"`{channel.encoder}` has now (fingerprint {channel.fingerprint[:12]} then, "

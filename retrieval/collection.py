@@ -16,7 +16,12 @@ from types import TracebackType
 from typing import Literal, Self, cast, get_args
 
 from . import registry
-from .errors import CollectionNotFoundError, NotInstalledError, UsageError
+from .errors import (
+    CollectionNotFoundError,
+    MissingPartError,
+    NotInstalledError,
+    UsageError,
+)
 from .manifest import NAME, Manifest, read_manifest
 from .probes import Probes, read_probes
 from .protocols import DocumentStore, Encoder, Limits, Place, VectorStore
@@ -24,7 +29,7 @@ from .query.backends import AbsentStore, Backends
 from .query.engine import search
 from .query.parse import Query, parse_query
 from .query.present import Results
-from .schema import Channel, Filter, Modality
+from .schema import Alias, Channel, Compute, Filter, Modality
 from .settings import Settings, load_settings
 
 
@@ -184,6 +189,7 @@ def open_backends(
         encoder=_encoder_opener(directory, settings),
         probes=_probe_reader(directory),
         limits=_limits_of(settings),
+        alias=_alias_opener(settings),
     )
 
 
@@ -229,6 +235,21 @@ def _encoder_opener(directory: Path, settings: Settings) -> Callable[[Channel], 
             return registry.open_encoder(url, settings.compute)
 
     return lambda channel: open_url(channel.encoder)
+
+
+def _alias_opener(settings: Settings) -> Callable[[Alias], Encoder | None]:
+    """What opens aliases, on the processor and in whatever precision they were exported."""
+    compute = Compute("cpu", "auto", settings.threads or None)
+
+    @cache
+    def open_alias(alias: Alias) -> Encoder | None:
+        try:
+            encoder = registry.open_encoder(alias.encoder, compute)
+            return encoder if encoder.fingerprint == alias.fingerprint else None
+        except (MissingPartError, UsageError):
+            return None  # the channel's own encoder gives the same vectors, only later
+
+    return open_alias
 
 
 def _probe_reader(directory: Path) -> Callable[[], Probes]:

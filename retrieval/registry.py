@@ -60,6 +60,12 @@ BACK_ENDS: Mapping[StoreOrEncoder, Mapping[str, Entry]] = MappingProxyType(
                 modalities=("image", "text"),
                 languages="English",
             ),
+            "onnx": Entry(
+                "retrieval.encoders.onnx:OnnxEncoder",
+                "CLIP or SigLIP exported to ONNX, without PyTorch: FOLDER or hf://OWNER/NAME",
+                modalities=("image", "text"),
+                languages="the model's",
+            ),
             "open_clip": Entry(
                 "retrieval.encoders.open_clip:OpenClipEncoder",
                 "any model of open_clip: MODEL/PRETRAINED, MODEL//path/to/checkpoint, "

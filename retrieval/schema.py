@@ -91,13 +91,28 @@ class Compute:
 
 
 @dataclass(frozen=True, slots=True)
+class Alias:
+    """Another encoder of a space, for queries: an export of the same weights.
+
+    Attributes:
+        encoder: its URL, as the registry opens it (``onnx:/home/me/clip``).
+        fingerprint: its own, when its probes were found to agree.
+        modalities: what it encodes.
+    """
+
+    encoder: str
+    fingerprint: str
+    modalities: tuple[Modality, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Channel:
     """(space, modality), with the encoder that fills it.
 
     Attributes:
         encoder: the encoder's URL, as the registry opens it (``starter:``).
         fingerprint: the encoder's, when the channel was made.
-        aliases: fingerprints of exports whose probes agreed.
+        aliases: exports whose probes agreed; a query takes the first that is here.
     """
 
     space: str
@@ -105,7 +120,7 @@ class Channel:
     dim: int
     encoder: str
     fingerprint: str
-    aliases: tuple[str, ...] = ()
+    aliases: tuple[Alias, ...] = ()
 
     @property
     def key(self) -> str:

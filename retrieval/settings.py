@@ -53,6 +53,11 @@ class Settings:
     decode_memory_mb: int = 4096
 
     @property
+    def exports(self) -> Path:
+        """The folder of the exports that collections share; no collection's name begins so."""
+        return self.home / ".exports"
+
+    @property
     def compute(self) -> Compute:
         """What encoders are to compute with."""
         return Compute(self.device, self.precision, self.threads or None)

@@ -11,11 +11,12 @@ import click
 from ..encoders import nameless, show_encoders, show_rates
 from ..errors import ExitCode
 from ..options import Call, common, formats
+from .encoders_export import command as export
 
 ALL = "*"
 
 
-@click.command("encoders")
+@click.group("encoders", invoke_without_command=True)
 @click.option(
     "--benchmark",
     metavar="[URL]",
@@ -25,8 +26,11 @@ ALL = "*"
 )
 @formats("table", "jsonl")
 @common
+@click.pass_context
 @click.pass_obj
-def command(call: Call, /, benchmark: str | None, form: str) -> ExitCode:
+def command(
+    call: Call, context: click.Context, /, benchmark: str | None, form: str
+) -> ExitCode | None:
     """List the encoders that a collection can be made with.
 
     An encoder decides how well searches answer, in which languages, and how long indexing
@@ -45,7 +49,10 @@ def command(call: Call, /, benchmark: str | None, form: str) -> ExitCode:
       echolens encoders --benchmark
       echolens encoders --benchmark open_clip:ViT-B-32/laion2b_s34b_b79k
       echolens index -c better --encoder open_clip:ViT-B-32/laion2b_s34b_b79k ~/Pictures
+      echolens encoders export -c better
     """
+    if context.invoked_subcommand:
+        return None
     if benchmark is None:
         show_encoders(form)
         return ExitCode.DONE
@@ -53,3 +60,6 @@ def command(call: Call, /, benchmark: str | None, form: str) -> ExitCode:
         call.note("measuring the encoders that need no model's name; give a URL for another")
     show_rates(nameless() if benchmark == ALL else [benchmark], form)
     return ExitCode.DONE
+
+
+command.add_command(export)

@@ -7,6 +7,7 @@ Touches: stdin, the clock (progress). Never: opens a source file (the indexer do
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -83,10 +84,17 @@ def command(
         ProgressLine(quiet=call.quiet) as progress,
     ):
         report = index(sources, collection, options=IndexOptions(**options), watch=progress)
+        slow = _starts_slowly(report, collection)
     if profiled:
         for text in profile(report):
             output.note(text)
     _show(call, report)
+    if slow:
+        named = f" -c {shlex.quote(call.collection)}" if call.collection else ""
+        call.note(
+            "searches start with PyTorch, which takes seconds; "
+            f"`echolens encoders export{named}`, run once, spares them that"
+        )
     if report.interrupted:
         return ExitCode.INTERRUPTED
     return ExitCode.PARTLY if report.failed else ExitCode.DONE
@@ -159,6 +167,13 @@ def _exists(name: str | None) -> bool:
     except CollectionNotFoundError:
         return False
     return True
+
+
+def _starts_slowly(report: IndexReport, collection: Collection) -> bool:
+    from indexer.aliases import starts_slowly
+
+    done = bool(report.indexed) and not report.dry_run and not report.interrupted
+    return done and starts_slowly(collection)
 
 
 def _say_encoder(call: Call, url: str, settings: Settings, why: str = "") -> None:

@@ -16,7 +16,7 @@ from ..errors import MissingPartError
 from ..manifest import Manifest
 from ..probes import Probes
 from ..protocols import AssetStore, DocumentStore, Encoder, Limits, VectorStore
-from ..schema import Channel, Modality
+from ..schema import Alias, Channel, Modality
 
 
 class AbsentStore:
@@ -40,6 +40,7 @@ class Backends:
         directory: the collection's folder.
         vectors: a vector store for each channel key.
         encoder: gives a channel's encoder; one instance for all channels of one encoder URL.
+        alias: gives an alias's encoder; None when it isn't here, or isn't the same any more.
         probes: gives what is kept of the encoder's built-in inputs.
         limits: what one input may cost, a query's picture as well as a file.
         proven: (encoder URL, modality) of each encoder that a query has compared with its probes.
@@ -54,6 +55,7 @@ class Backends:
     encoder: Callable[[Channel], Encoder]
     probes: Callable[[], Probes]
     limits: Limits = field(default_factory=Limits)
+    alias: Callable[[Alias], Encoder | None] = lambda _alias: None
     proven: set[tuple[str, Modality]] = field(default_factory=set, compare=False)
     encoding: Lock = field(default_factory=Lock, compare=False)
 

@@ -16,6 +16,9 @@ a modality that is only subtracted needs no case of its own.
 What an encoder leaves unread of a long text is told: the words' leg looks for all of it, so the end
 isn't lost, but the vectors don't know it.
 
+A channel may have aliases: exports of its encoder that start sooner. A query's part goes through
+the first one that is here and takes its modality, else through the channel's own encoder.
+
 The first query that an encoder gets takes a built-in probe along in its batch, whose vector must be
 the stored one: an encoder that went wrong is refused before it answers anything.
 """
@@ -98,6 +101,15 @@ class Encoded:
     unread: tuple[Unread, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The encoder that parts of one modality go through, by its URL and expected fingerprint."""
+
+    url: str
+    fingerprint: str
+    encoder: Encoder
+
+
 _Weighted = tuple[float, FloatArray]
 _Example = tuple[Part, Document, Channel]
 _Terms = dict[tuple[str, Modality], list[_Weighted]]
@@ -178,33 +190,40 @@ def _encode_parts(
     backends: Backends, channel: Channel, modality: Modality, parts: Sequence[Part]
 ) -> FloatArray:
     """(n, dim) vectors of n parts in the channel's space; (0, dim) if it doesn't take them."""
-    encoder = backends.encoder(channel)
-    if modality not in encoder.space.modalities:
+    asked = _asked(backends, channel, modality)
+    if modality not in asked.encoder.space.modalities:
         return np.empty((0, channel.dim), np.float32)
-    inputs = [_input(part, encoder, backends.limits) for part in parts]
-    if (channel.encoder, modality) in backends.proven:
-        vectors = encoder.encode(modality, inputs, role="query")
+    inputs = [_input(part, asked.encoder, backends.limits) for part in parts]
+    if (asked.url, modality) in backends.proven:
+        vectors = asked.encoder.encode(modality, inputs, role="query")
     else:
-        vectors = _encode_with_probe(backends, channel, encoder, modality, inputs)
-        backends.proven.add((channel.encoder, modality))
+        vectors = _encode_with_probe(backends, channel, asked, modality, inputs)
+        backends.proven.add((asked.url, modality))
     wrong = fault(vectors, (len(parts), channel.dim))
     if wrong:
         raise EncoderMismatchError(
-            f"`{channel.encoder}` gave the query vectors {wrong}.",
+            f"`{asked.url}` gave the query vectors {wrong}.",
             advice="Try ECHOLENS_DEVICE=cpu; if it goes on, the weights are damaged.",
         )
     return vectors
 
 
+def _asked(backends: Backends, channel: Channel, modality: Modality) -> _Asked:
+    for alias in channel.aliases:
+        if modality in alias.modalities and (encoder := backends.alias(alias)) is not None:
+            return _Asked(alias.encoder, alias.fingerprint, encoder)
+    return _Asked(channel.encoder, channel.fingerprint, backends.encoder(channel))
+
+
 def _encode_with_probe(
     backends: Backends,
     channel: Channel,
-    encoder: Encoder,
+    asked: _Asked,
     modality: Modality,
     inputs: Sequence[Any],
 ) -> FloatArray:
-    where = f"`{channel.encoder}`"
-    if encoder.fingerprint not in (channel.fingerprint, *channel.aliases):
+    where, encoder = f"`{asked.url}`", asked.encoder
+    if encoder.fingerprint != asked.fingerprint:
         raise EncoderMismatchError(
             f"{where} is not the encoder that `{channel.key}` was made with: its weights or its "
             "preprocessing are others.",

@@ -86,13 +86,17 @@ def test_the_public_names() -> None:
         "parse_query",
     ]
     assert indexer.__all__ == [
+        "Exported",
         "Failure",
         "IndexOptions",
         "IndexReport",
         "Progress",
+        "Stage",
         "Status",
         "VerifyReport",
         "create",
+        "export",
+        "export_alias",
         "failures",
         "index",
         "remove",

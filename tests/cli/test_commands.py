@@ -208,3 +208,15 @@ def test_a_bare_name_lies_in_the_users_data_folder(
     echolens("index", photos, "-c", "holiday", ECHOLENS_HOME=str(tmp_path / "home"))
 
     assert (tmp_path / "home" / "holiday" / "manifest.json").is_file()
+
+
+def test_an_export_that_cannot_be_meant_is_refused(echolens: Echolens) -> None:
+    alone = echolens("encoders", "export", "open_clip:ViT-B-32/openai")
+    assert alone.code == ExitCode.USAGE
+    assert "a new folder" in alone.err  # and not: a collection, which this fixture names
+    towers = echolens("encoders", "export", "--towers", "text,sound")
+    assert towers.code == ExitCode.USAGE
+    assert "no tower `sound`" in towers.err
+    missing = echolens("encoders", "export")
+    assert missing.code == ExitCode.MISSING
+    assert "There is no collection" in missing.err

@@ -25,6 +25,7 @@ from retrieval.probes import check_vectors, make_probes, probe_inputs
 from retrieval.protocols import Encoder
 from retrieval.schema import Compute, FloatArray, Modality, Precision
 from tests.encoders import plugin_path, random_checkpoint
+from tests.onnx_exports import CLIP, add_models, exports_of
 
 SMALL = "ViT-S-32-alt"
 
@@ -35,14 +36,20 @@ def chinese(folder: Path) -> str:
     return "starter:chinese"
 
 
+def _export(folder: Path) -> str:
+    add_models()
+    return exports_of(CLIP).url
+
+
 URLS: dict[str, Callable[[Path], str]] = {
     "conse": lambda folder: "conse:",
     "hash": lambda folder: "hash:",
+    "onnx": _export,
     "open_clip": lambda folder: f"open_clip:{SMALL}/{random_checkpoint(SMALL, folder)}",
     "starter": lambda folder: "starter:",
 }
 MORE_URLS: dict[str, Callable[[Path], str]] = {"starter:chinese": chinese}
-SLOW = {"open_clip"}
+SLOW = {"onnx", "open_clip"}
 # Where a batch changes nothing: what the laws below hold to 0.99999. The quicker precisions round,
 # and are held to their own tolerance.
 EXACT = {"open_clip": Compute("cpu", "fp32")}

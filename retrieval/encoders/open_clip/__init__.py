@@ -29,12 +29,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.schema import Compute, FloatArray, Modality, Role, Space, Wants
+from retrieval.schema import Compute, FloatArray, Modality, Precision, Role, Space, Wants
 
 from .compute import TOLERANCES, free_memory, is_out_of_memory, resolve, too_small
 from .model import Loaded, check_tokens, load, root_logger_untouched
@@ -138,6 +139,27 @@ class OpenClipEncoder:
     def unread(self, text: str) -> str:
         """The end of a text past the model's context length; loads the tokenizer alone."""
         return self._tokenizer.unread(text)
+
+    def export(self, folder: Path, towers: Sequence[Modality], precision: Precision) -> None:
+        """Write towers into an empty folder, in the layout that `onnx:` serves.
+
+        Raises:
+            NotInstalledError: a package that writes ONNX isn't here.
+            UsageError: the model has a part that can't be exported.
+            StoreUnreachableError: no space or no permission.
+        """
+        from .export import Source, write_export
+
+        loaded, url = self._loaded, f"open_clip:{self.location}"
+        source = Source(
+            loaded.module,
+            self._tokenizer.inner,
+            self._tokenizer.context,
+            url,
+            self.fingerprint,
+            self.space,
+        )
+        write_export(source, folder, towers, precision)
 
     def _encode_texts(self, texts: Sequence[str]) -> FloatArray:
         loaded = self._loaded

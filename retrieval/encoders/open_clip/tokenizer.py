@@ -72,6 +72,11 @@ class Tokenizer:
             self._tokenizer.cache = dict(self._first_words)
         return self._tokenizer([self._bounded(text) for text in texts])
 
+    @property
+    def inner(self) -> Any:
+        """open_clip's own tokenizer, unbounded."""
+        return self._tokenizer
+
     def unread(self, text: str) -> str:
         """The end of a text that lies past the context; "" when all of it is read."""
         if self._fits(text):
