@@ -81,9 +81,10 @@ def test_a_family_is_read_as_open_clip_reads_it(family: Path) -> None:
 def test_no_family_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     tried = {kind_of(open_clip.get_model_config(family.model)) for family in FAMILIES.values()}
+    theirs = [name for name in open_clip.list_models() if not name.startswith("tests-")]
     left_out = {
         name: kind
-        for name in open_clip.list_models()
+        for name in theirs
         if (kind := kind_of(open_clip.get_model_config(name))) not in tried
     }
     assert left_out == {}
