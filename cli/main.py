@@ -21,7 +21,7 @@ import click
 from . import output
 from .errors import ExitCode, explain
 from .options import Call, common
-from .start import open_streams
+from .streams import open_streams
 
 COMMANDS = ("index", "search", "status", "failures", "remove", "verify", "encoders")
 

@@ -1,4 +1,4 @@
-"""Cutting a text into passages that an encoder reads whole.
+"""Cutting a text into passages that an encoder reads whole, and what it leaves unread of one.
 
 Gets: a text and the room in tokens. Gives: half-open spans of code points. Touches: nothing: pure.
 Never: files, encodings, encoders.
@@ -15,7 +15,8 @@ script written without spaces counts as one token, any other as a quarter.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
 
 PASSAGES_VERSION = 1  # part of every recipe that cuts through here; raise it when cuts change
 
@@ -63,6 +64,14 @@ def passages(text: str, room: int) -> Iterator[Cut]:
     whole = _trimmed(text, 0, len(text))
     if whole is not None:
         yield from _packed(text, whole, max(room, _SMALLEST), 0)
+
+
+def unread(text: str, fits: Callable[[str], bool]) -> str:
+    """The end of a text behind its longest beginning that `fits`; "" when all of it does."""
+    if fits(text):
+        return ""
+    ends = range(len(text))
+    return text[bisect_left(ends, True, key=lambda end: not fits(text[:end])) - 1 :]
 
 
 def _packed(text: str, span: Cut, room: int, level: int) -> Iterator[Cut]:

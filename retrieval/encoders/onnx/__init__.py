@@ -16,7 +16,6 @@ their vectors may be compared. One tower may be missing: then only the other mod
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +25,7 @@ import numpy as np
 
 from retrieval.errors import UsageError
 from retrieval.onnx_runtime import open_session
+from retrieval.passages import unread
 from retrieval.schema import Compute, FloatArray, Modality, Role, Space, Wants
 
 from .folder import Layout, damaged, find_layout
@@ -112,11 +112,7 @@ class OnnxEncoder:
 
     def unread(self, text: str) -> str:
         """The end of a text past the tower's context."""
-        if self._texts.fits(text):
-            return ""
-        ends = range(len(text))
-        start = bisect_left(ends, True, key=lambda end: not self._texts.fits(text[:end])) - 1
-        return text[start:]
+        return unread(text, self._texts.fits)
 
     def encode(
         self,

@@ -10,12 +10,12 @@ masks that drop tokens by chance are for training: a model that names one is ref
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from retrieval.errors import UsageError, WeightsMissingError
+from retrieval.passages import unread
 
 from .names import Named, not_installed
 
@@ -79,10 +79,7 @@ class Tokenizer:
 
     def unread(self, text: str) -> str:
         """The end of a text that lies past the context; "" when all of it is read."""
-        if self._fits(text):
-            return ""
-        ends = range(len(text))
-        return text[bisect_left(ends, True, key=lambda end: not self._fits(text[:end])) - 1 :]
+        return unread(text, self._fits)
 
     def _fits(self, text: str) -> bool:
         # A token has at least one byte; the ends may be marked by three.

@@ -18,7 +18,6 @@ from __future__ import annotations
 import importlib.util
 import mmap
 import struct
-from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import CorruptError, NotInstalledError, WeightsMissingError
+from ...passages import unread
 from ...schema import FloatArray
 from .files import digests
 from .heads import gelu
@@ -79,10 +79,7 @@ class E5Tower:
 
     def unread(self, text: str) -> str:
         """The end of a text past the tokens that the model reads."""
-        if self._fits(text):
-            return ""
-        ends = range(len(text))
-        return text[bisect_left(ends, True, key=lambda end: not self._fits(text[:end])) - 1 :]
+        return unread(text, self._fits)
 
     def _fits(self, text: str) -> bool:
         """Whether all of a text is read."""
