@@ -132,14 +132,15 @@ def encode(backends: Backends, query: Query, channels: Sequence[Channel]) -> Enc
         for modality, parts in by_modality.items():
             try:
                 with backends.encoding:
-                    vectors = _encode_parts(backends, channel, modality, parts)
+                    asked = _asked(backends, channel, modality)
+                    vectors = _encode_parts(backends, channel, asked, modality, parts)
             except MissingPartError as error:
                 missing.append(Missing(f"{space} by {modality}", error))
                 continue
             weighted = zip((part.weight for part in parts), vectors, strict=False)
             terms.setdefault((space, modality), []).extend(weighted)
             if len(vectors):
-                unread.extend(_unread(backends.encoder(channel), parts))
+                unread.extend(_unread(asked.encoder, parts))
     examples = _examples(backends, query.parts)
     for part, document, channel in examples:
         try:
@@ -187,10 +188,9 @@ def _by_modality(parts: Sequence[Part]) -> Mapping[Modality, list[Part]]:
 
 
 def _encode_parts(
-    backends: Backends, channel: Channel, modality: Modality, parts: Sequence[Part]
+    backends: Backends, channel: Channel, asked: _Asked, modality: Modality, parts: Sequence[Part]
 ) -> FloatArray:
     """(n, dim) vectors of n parts in the channel's space; (0, dim) if it doesn't take them."""
-    asked = _asked(backends, channel, modality)
     if modality not in asked.encoder.space.modalities:
         return np.empty((0, channel.dim), np.float32)
     inputs = [_input(part, asked.encoder, backends.limits) for part in parts]

@@ -100,7 +100,7 @@ def test_an_encoder_is_measured_one_by_one_and_in_its_own_batches(echolens: Echo
 def test_without_a_url_those_that_need_no_name_are_measured(echolens: Echolens) -> None:
     done = echolens("encoders", "--benchmark", ECHOLENS_THREADS="1")
 
-    assert {line.split()[0] for line in done.lines[1:]} == {"hash:", "starter:"}
+    assert {line.split()[0] for line in done.lines[1:]} == {"conse:", "hash:", "starter:"}
     assert {line.split()[3] for line in done.lines[1:]} == {"1"}
     assert "give a URL" in done.err
 

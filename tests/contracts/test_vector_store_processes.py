@@ -71,6 +71,7 @@ def batches_in(ids: set[str], upto: int) -> list[int]:
 
 
 def test_two_readers_see_whole_batches_while_a_writer_goes_on(scheme: str, tmp_path: Path) -> None:
+    open_store(scheme, tmp_path).close()  # readers find a store that was made
     readers, last, seen = [open_store(scheme, tmp_path, read_only=True) for _ in "ab"], 40, 0
     with writer(scheme, tmp_path, 0, last, deletes=True) as process:
         while process.poll() is None:

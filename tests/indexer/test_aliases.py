@@ -45,7 +45,8 @@ def models() -> None:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return replace(collections.settings(tmp_path / "home"), threads=1, device="cpu")
+    made = collections.settings(tmp_path / "home")
+    return replace(made, threads=1, device="cpu", precision="fp32")
 
 
 @pytest.fixture

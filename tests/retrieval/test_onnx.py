@@ -100,7 +100,8 @@ def foreign(copied: Callable[[str], Path]) -> Callable[[str], Path]:
 
 
 def test_an_export_gives_the_vectors_of_open_clip(model: str) -> None:
-    theirs, ours = registry.open_encoder(url_of(model)), encoder_of(model)
+    theirs = registry.open_encoder(url_of(model), Compute("cpu", "fp32"))
+    ours = encoder_of(model)
     inputs: dict[Modality, list[Any]] = {"text": TEXTS, "image": PICTURES}
     for modality, given in inputs.items():
         expected = theirs.encode(modality, given, role="document")
