@@ -129,7 +129,7 @@ def by_hand(location: str, pictures: list[Any]) -> tuple[Callable[[], Any], floa
     from torch.utils.flop_counter import FlopCounterMode
 
     model, _, transform = open_clip.create_model_and_transforms(location)
-    model.eval()
+    model.eval().requires_grad_(False)  # the counter wants a gradient of what could have one
 
     def run() -> Any:
         with torch.no_grad():
