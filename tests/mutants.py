@@ -32,9 +32,13 @@ Spoil = Callable[["Subject"], AbstractContextManager[Encoder]]
 
 
 class Subject:
-    """A sound encoder and where its weights lie."""
+    """A sound encoder and where its weights lie.
 
-    def __init__(self, scheme: str, folder: Path, compute: Compute = Compute()) -> None:
+    open_clip computes in fp32 unless told otherwise: bf16 rounds away what another mean changes.
+    """
+
+    def __init__(self, scheme: str, folder: Path, compute: Compute | None = None) -> None:
+        compute = compute or Compute(precision="fp32" if scheme == "open_clip" else "auto")
         self.scheme = scheme
         self.folder = folder
         self.compute = compute

@@ -18,7 +18,7 @@ from retrieval import Part, Query, registry
 from retrieval.collection import Collection
 from retrieval.errors import EncoderMismatchError
 from retrieval.protocols import Encoder
-from retrieval.schema import Compute, Modality
+from retrieval.schema import Modality
 from tests import collections, corpus
 from tests.mutants import MUTANTS, OF_SCHEME, UNSEEN, Subject, mutant
 
@@ -33,8 +33,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Opened:
     @cache
     def make(scheme: str) -> tuple[Subject, Collection]:
         home = tmp_path_factory.mktemp(scheme)
-        compute = Compute(precision="fp32" if scheme == "open_clip" else "auto")
-        subject = Subject(scheme, home / "weights", compute)
+        subject = Subject(scheme, home / "weights")
         with pytest.MonkeyPatch.context() as patch:
             use(patch, subject.sound)
             made = create("photos", encoder=subject.url, settings=collections.settings(home))
