@@ -23,7 +23,7 @@ def show_encoders(form: str) -> None:
     from retrieval.settings import load_settings
 
     entries = list(schemes("encoder"))
-    models = models_on_disk(load_settings().home)
+    models = models_on_disk(load_settings().exports)
     if form == "jsonl":
         for scheme, entry in entries:
             output.record(

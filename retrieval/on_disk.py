@@ -1,6 +1,6 @@
 """Models that are on this disk already: in the hub's cache, and exports that were made here.
 
-Gets: the user's data folder. Gives: names and sizes. Touches: the hub's cache and that folder,
+Gets: the folder of exports. Gives: names and sizes. Touches: the hub's cache and that folder,
 read-only. Never: a network, a weight, an encoder.
 """
 
@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-
-EXPORTS = ".exports"  # below the data folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +22,9 @@ class ModelOnDisk:
     folder: Path
 
 
-def models_on_disk(home: Path) -> list[ModelOnDisk]:
+def models_on_disk(exports: Path) -> list[ModelOnDisk]:
     """The models of the hub's cache, then the exports, each sorted by name."""
-    return [*sorted(_in_hub_cache(), key=_name), *sorted(_exports(home / EXPORTS), key=_name)]
+    return [*sorted(_in_hub_cache(), key=_name), *sorted(_exports(exports), key=_name)]
 
 
 def _in_hub_cache() -> Iterator[ModelOnDisk]:

@@ -331,3 +331,9 @@ def test_it_says_nothing_and_leaves_logging_as_it_was(
 
 def test_a_model_file_is_read_whole() -> None:
     assert model_config("ViT-B-32") == open_clip.get_model_config("ViT-B-32")
+
+
+@pytest.mark.parametrize("location", ["ViT-S-32-alt/~nobody-here/x.pt", "local-dir:~nobody-here/x"])
+def test_a_home_that_nobody_has_is_a_path_that_is_not_there(location: str) -> None:
+    with pytest.raises(EcholensError, match="nobody-here"):
+        OpenClipEncoder(location).encode("text", ["a dog"], role="query")

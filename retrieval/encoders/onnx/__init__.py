@@ -15,6 +15,7 @@ their vectors may be compared. One tower may be missing: then only the other mod
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -68,7 +69,7 @@ class OnnxEncoder:
                 advice="Leave the device out, or choose an `open_clip:` encoder.",
             )
         self._repository = repository_of(location) if location.startswith(SCHEME) else None
-        self._folder = Path(location).expanduser().absolute()
+        self._folder = Path(os.path.expanduser(location)).absolute()
         self._asked = compute
         self.batch_size = 16
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -94,13 +95,13 @@ def parse(location: str) -> Named:
         path = location.removeprefix(FOLDER_SCHEME)
         if not path:
             raise UsageError(f"`open_clip:{location}` names no folder.", advice=_FORMS)
-        return Folder(Path(path).expanduser().absolute())
+        return Folder(Path(os.path.expanduser(path)).absolute())
     model, _, weights = location.partition("/")
     if not model or not weights:
         missing = "weights" if model else "model"
         raise UsageError(f"`open_clip:{location}` names no {missing}.", advice=_FORMS)
     if "/" in weights or "\\" in weights or weights.endswith(_CHECKPOINT_SUFFIXES):
-        return Checkpoint(model, Path(weights).expanduser().absolute())
+        return Checkpoint(model, Path(os.path.expanduser(weights)).absolute())
     return Tag(model, weights)
 
 
