@@ -1,0 +1,80 @@
+"""The exact way: every document of a corpus ranked for every query, in memory that stays flat.
+
+Gets: (n, dim) queries, (m, dim) corpus, both of norm 1, and which documents are relevant. Gives:
+the rank of each relevant one, and the first few documents. Touches: nothing. Never: holds the
+(n, m) scores.
+
+The scores of a block of queries with the whole corpus are one matrix product; a relevant document's
+rank is 1 + the scores above its own in its row, which needs no sorting. Its own score is taken from
+the same product, so that rounding can't put it above or below itself. Equal scores rank in the
+order of the corpus: each of them counts those before it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..schema import FloatArray
+from .schema import Float64Array, IntArray, Judged, Ranks
+
+BLOCK_BYTES = 16 << 20  # of the scores that are held at a time
+LEAST_ROWS = 64  # below so many rows a matrix product is slow; then a block takes more
+
+
+def rank_exactly(
+    queries: FloatArray, corpus: FloatArray, judged: Judged, *, first: int = 10
+) -> tuple[Ranks, IntArray]:
+    """Rank the whole corpus for every query by cosine.
+
+    Args:
+        queries: (n, dim), norm 1.
+        corpus: (m, dim), norm 1; its order is the order of ties.
+        judged: the relevant documents of the n queries, as places in the corpus.
+        first: how many of the first documents to give.
+
+    Returns:
+        The ranks of the relevant documents, and (n, min(first, m)) int64 places of the first ones.
+    """
+    first = min(first, len(corpus))
+    ranks = np.empty(len(judged.documents), np.float64)
+    best = np.empty((len(queries), first), np.int64)
+    rows = max(BLOCK_BYTES // (4 * max(len(corpus), 1)), LEAST_ROWS)
+    for start in range(0, len(queries), rows):
+        block = slice(start, min(start + rows, len(queries)))
+        scores = queries[block] @ corpus.T
+        best[block] = _first(scores, first)
+        pairs = slice(judged.starts[block.start], judged.starts[block.stop])
+        ranks[pairs] = _ranks(scores, *_pairs(judged, block))
+    return Ranks(judged.starts, ranks, judged.gains), best
+
+
+def _pairs(judged: Judged, block: slice) -> tuple[IntArray, IntArray]:
+    """(row in the block, document) of each relevant pair of a block of queries."""
+    counts = np.diff(judged.starts[block.start : block.stop + 1])
+    pairs = slice(judged.starts[block.start], judged.starts[block.stop])
+    return np.repeat(np.arange(len(counts)), counts), judged.documents[pairs]
+
+
+def _ranks(scores: FloatArray, rows: IntArray, documents: IntArray) -> Float64Array:
+    own = scores[rows, documents]
+    ranks = np.empty(len(rows), np.float64)
+    for pair, (row, document) in enumerate(zip(rows.tolist(), documents.tolist(), strict=True)):
+        above = np.count_nonzero(scores[row] > own[pair])
+        ties = np.count_nonzero(scores[row, :document] == own[pair])
+        ranks[pair] = 1 + above + ties
+    return ranks
+
+
+def _first(scores: FloatArray, first: int) -> NDArray[np.int64]:
+    """(n, first) places of the highest scores of each row, ties by place."""
+    if not first:
+        return np.empty((len(scores), 0), np.int64)
+    # Among those that tie with the last one, a partition picks any; so a tie is looked at whole.
+    least = np.partition(scores, -first, axis=1)[:, -first]
+    best = np.empty((len(scores), first), np.int64)
+    for row, floor in enumerate(least):
+        candidates = np.flatnonzero(scores[row] >= floor)
+        order = np.argsort(-scores[row, candidates], kind="stable")
+        best[row] = candidates[order[:first]]
+    return best
