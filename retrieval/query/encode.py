@@ -130,17 +130,21 @@ def encode(backends: Backends, query: Query, channels: Sequence[Channel]) -> Enc
     by_modality = _by_modality(query.parts)
     for space, channel in sorted(channel_of.items()):
         for modality, parts in by_modality.items():
+            weighted = terms.setdefault((space, modality), [])
+            weighted += _given(channel, parts)
+            fresh = [part for part in parts if space not in part.vectors]
+            if not fresh:
+                continue
             try:
                 with backends.encoding:
                     asked = _asked(backends, channel, modality)
-                    vectors = _encode_parts(backends, channel, asked, modality, parts)
+                    vectors = _encode_parts(backends, channel, asked, modality, fresh)
             except MissingPartError as error:
                 missing.append(Missing(f"{space} by {modality}", error))
                 continue
-            weighted = zip((part.weight for part in parts), vectors, strict=False)
-            terms.setdefault((space, modality), []).extend(weighted)
+            weighted += zip((part.weight for part in fresh), vectors, strict=False)
             if len(vectors):
-                unread.extend(_unread(asked.encoder, parts))
+                unread.extend(_unread(asked.encoder, fresh))
     examples = _examples(backends, query.parts)
     for part, document, channel in examples:
         try:
@@ -185,6 +189,20 @@ def _by_modality(parts: Sequence[Part]) -> Mapping[Modality, list[Part]]:
         if part.modality is not None and not isinstance(part.content, DocumentRef):
             found.setdefault(part.modality, []).append(part)
     return found
+
+
+def _given(channel: Channel, parts: Sequence[Part]) -> Iterator[_Weighted]:
+    """Those parts that came with a vector of the channel's space."""
+    for part in parts:
+        vector = part.vectors.get(channel.space)
+        if vector is None:
+            continue
+        if wrong := fault(vector[None], (1, channel.dim)):
+            raise QueryError(
+                f"The query's {part.modality} came with vectors {wrong}.",
+                advice=f"Give one of `{channel.space}`, or none.",
+            )
+        yield part.weight, vector
 
 
 def _encode_parts(

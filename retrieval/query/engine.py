@@ -72,7 +72,12 @@ def search(
     encoded = encode(backends, query, channels)
     examples = {d.asset if group_by == "asset" else d.id for d in encoded.examples}
     gate = Gate(
-        backends.documents, where, group_by=group_by, modality=of_documents, left_out=examples
+        backends.documents,
+        where,
+        group_by=group_by,
+        modality=of_documents,
+        left_out=examples,
+        hidden=query.hidden,
     )
     opened = open_legs(backends, query, encoded.vectors, channels, gate)
     fused, silent = _rank(opened.legs, gate, k)

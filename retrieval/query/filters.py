@@ -43,6 +43,7 @@ class Gate:
         group_by: Literal["asset", "document"],
         modality: Modality | None = None,
         left_out: Collection[str] = (),
+        hidden: frozenset[str] = frozenset(),
     ) -> None:
         """Look through `where` at documents of one modality, or of any.
 
@@ -52,6 +53,7 @@ class Gate:
             group_by: what a hit is.
             modality: of the documents that may be seen.
             left_out: group keys that are no answers.
+            hidden: ids of documents that are not to be seen.
         """
         self.where = where
         self._store = documents
@@ -59,6 +61,7 @@ class Gate:
         self._admitted: Sequence[str] | TooMany | None = None  # None: not asked yet
         self.modality = modality
         self._left_out = frozenset(left_out)
+        self._hidden = hidden
         self._seen: dict[str, Document | None] = {}
         self._members: dict[str, list[Document]] = {}
 
@@ -93,7 +96,8 @@ class Gate:
             return [self.document(group) for group in groups]
         new = [group for group in groups if group not in self._members]
         self._members.update({key: [] for key in new} | self._store.of_assets(new))
-        found = [document for group in groups for document in self._members[group]]
+        members = (document for group in groups for document in self._members[group])
+        found = [document for document in members if document.id not in self._hidden]
         # A filter admits an asset with all its documents, so these need no check of their own.
         self._seen.update((document.id, document) for document in found)
         return found
@@ -106,7 +110,7 @@ class Gate:
 
     def _look_up(self, ids: Sequence[str]) -> None:
         self._seen.update(dict.fromkeys(ids))
-        passed = self._store.matches(ids, self.where)
+        passed = self._store.matches(ids, self.where) - self._hidden
         for id_, document in self._store.get(sorted(passed)).items():
             right_kind = self.modality in (None, CHANNEL_OF_KIND[document.kind])
             if right_kind and self._group(document) not in self._left_out:

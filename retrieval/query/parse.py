@@ -17,11 +17,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from retrieval.errors import QueryError
-from retrieval.schema import Modality
+from retrieval.schema import FloatArray, Modality
 
 from .fusion import Weights
 
@@ -47,12 +47,15 @@ class Part:
         modality: of the content; None for a document, which has its own.
         weight: finite, not 0; relative to the other parts'.
         name: what messages call it (the name of a picture's file).
+        vectors: (dim,) of norm 1 by the key of a space, where it was encoded before; it isn't
+            encoded again there.
     """
 
     content: str | bytes | DocumentRef
     modality: Modality | None = "text"
     weight: float = 1.0
     name: str = ""
+    vectors: Mapping[str, FloatArray] = field(default_factory=dict, compare=False)
 
     def __str__(self) -> str:
         if isinstance(self.content, str):
@@ -74,6 +77,7 @@ class Query:
 
     Attributes:
         weights: how much each leg counts when they are fused.
+        hidden: ids of documents that are not to be seen, as if they weren't there.
 
     Raises:
         QueryError: it can't be asked; the message says why.
@@ -81,6 +85,7 @@ class Query:
 
     parts: tuple[Part, ...]
     weights: Weights = field(default_factory=Weights)
+    hidden: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         _check(self.parts)

@@ -178,6 +178,8 @@ def naive(
     by_document = (group_by or ("document" if modality == "text" else "asset")) == "document"
     groups: dict[str, list[Document]] = {}
     for document in opened.documents:
+        if document.id in query.hidden:
+            continue
         item = opened.items[
             [opened.asset(n) for n in range(len(opened.items))].index(document.asset)
         ]
@@ -272,6 +274,7 @@ QUERIES = st.sampled_from(
     group_by=st.sampled_from([None, None, "asset", "document"]),
     k=st.integers(1, 12),
     orphans=st.integers(0, 3),
+    hides=st.integers(0, 3),
 )
 def test_promise_4_k_means_k_and_the_answer_is_that_of_ranking_everything(
     items: list[Item],
@@ -281,11 +284,14 @@ def test_promise_4_k_means_k_and_the_answer_is_that_of_ranking_everything(
     group_by: GroupBy,
     k: int,
     orphans: int,
+    hides: int,
 ) -> None:
     with collection(items, orphans=orphans) as opened, pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "first_depth", lambda _k: 1)  # so that going deeper is tried
         patch.setattr(engine, "GROWTH", 2)
         patch.setattr(engine, "FIRST_SCORED", 1)
+        hidden = frozenset(document.id for document in opened.documents[:: hides + 1])
+        query = replace(query, hidden=hidden if hides else frozenset())
         results = search(
             opened.backends, query, k=k, where=where, modality=modality, group_by=group_by
         )
@@ -590,6 +596,42 @@ def test_a_leg_can_be_weighed_or_silenced(some: Open) -> None:
     query = Query((Part("red"),), Weights(words=0.0, channels=channels))
     hits = search(some.backends, query, k=3)
     assert {leg.name for hit in hits for leg in hit.legs} == {f"{SPACE}/image by text"}
+
+
+class Unused(HashEncoder):
+    """An encoder that must not be asked."""
+
+    def encode(self, *_: Any, **__: Any) -> FloatArray:
+        raise AssertionError("what was encoded before is encoded again")
+
+
+@pytest.mark.parametrize("modality", [None, "text"])
+def test_a_part_that_was_encoded_before_is_not_encoded_again(modality: Modality | None) -> None:
+    encoder, picture_of = HashEncoder(), np.asarray(Image.open(io.BytesIO(png("red", 7))))
+    vectors = {
+        "text": encoder.encode("text", ["a red thing"], role="query")[0],
+        "image": encoder.encode("image", [picture_of], role="query")[0],
+    }
+    parts = (Part("a red thing"), Part(png("red", 7), "image", 2.0))
+    known = tuple(replace(p, vectors={SPACE: vectors[p.modality or "text"]}) for p in parts)
+    with collection(SOME) as opened, collection(SOME, encoder=Unused()) as unused:
+        asked = search(opened.backends, Query(parts), k=36, modality=modality)
+        given = search(unused.backends, Query(known), k=36, modality=modality)
+
+    assert answers(given) == answers(asked)
+
+
+def test_a_part_may_come_with_a_vector_beside_others_that_are_encoded(some: Open) -> None:
+    vector = HashEncoder().encode("text", ["red"], role="query")[0]
+    both = search(some.backends, Query((Part("red"), Part("number"))), k=36)
+    one = search(some.backends, Query((Part("red", vectors={SPACE: vector}), Part("number"))), k=36)
+    assert [a for a, _ in answers(one)] == [a for a, _ in answers(both)]
+
+
+@pytest.mark.parametrize("vector", [np.ones(DIM), np.zeros(3), np.full(DIM, np.nan)])
+def test_a_vector_that_fits_no_space_is_refused(some: Open, vector: FloatArray) -> None:
+    with pytest.raises(QueryError, match="came with vectors"):
+        search(some.backends, Query((Part("red", vectors={SPACE: vector}),)))
 
 
 def test_the_score_is_what_the_legs_contributed(some: Open) -> None:
