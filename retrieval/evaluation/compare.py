@@ -1,0 +1,199 @@
+"""What changed since a baseline: row by row by a paired test, and query by query.
+
+Gets: two evaluations of the same data. Gives: a comparison. Touches: nothing: pure. Never: compares
+means of different queries: what one of them lacks is left out, and told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import UsageError
+from .measures import first_rank, parse_measure, select
+from .schema import Evaluation, Key, Measurement, Ranks
+from .significance import PairedTest, paired_test
+
+COMPARED = ("r@1", "r@10", "mrr")
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One measure of one row, then and now, over the queries that both have.
+
+    Attributes:
+        before, now: shares from 0 to 1.
+        test: of now less before.
+    """
+
+    key: Key
+    measure: str
+    queries: int
+    before: float
+    now: float
+    test: PairedTest
+
+    @property
+    def verdict(self) -> str:
+        """In words: ``better``, ``worse`` or ``no difference shown``."""
+        if self.test.p >= SIGNIFICANT:
+            return "no difference shown"
+        return "better" if self.now > self.before else "worse"
+
+
+@dataclass(frozen=True, slots=True)
+class Worse:
+    """A query whose first relevant document comes later now; ranks from 1, inf: not at all."""
+
+    query: str
+    before: float
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Everything that a report says of a baseline.
+
+    Attributes:
+        worse: by row, the queries that got worse, most first. Rows without any are there too.
+        settings: what the run cards say differently: (name, before, now).
+        notes: rows and queries that only one of the two has.
+    """
+
+    differences: tuple[Difference, ...]
+    worse: Mapping[Key, tuple[Worse, ...]]
+    settings: tuple[tuple[str, str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A row of both, over the queries that both have."""
+
+    key: Key
+    queries: tuple[str, ...]
+    clusters: tuple[str, ...]
+    before: Ranks
+    now: Ranks
+
+
+def compare(evaluation: Evaluation, baseline: Evaluation) -> Comparison:
+    """Set an evaluation against an earlier one of the same data.
+
+    Raises:
+        UsageError: the data differ, or the two have no row with common queries.
+    """
+    _same_data(evaluation, baseline)
+    earlier = {one.key: one for one in baseline.measurements}
+    both = [(one, earlier[one.key]) for one in evaluation.measurements if one.key in earlier]
+    pairs = [_pair(now, before) for now, before in both]
+    notes = _only_in("this run", evaluation, baseline)
+    notes += _only_in("the baseline", baseline, evaluation)
+    for (now, before), pair in zip(both, pairs, strict=True):
+        notes += _left_out(now, before, len(pair.queries))
+    pairs = [pair for pair in pairs if pair.queries]
+    if not pairs:
+        raise UsageError(
+            "This run and the baseline have nothing to compare: no row with queries in common.",
+            advice="; ".join(notes) or "Both are empty.",
+        )
+    return Comparison(
+        tuple(_difference(pair, measure) for pair in pairs for measure in COMPARED),
+        {pair.key: _worse(pair) for pair in pairs},
+        _settings(evaluation, baseline),
+        tuple(notes),
+    )
+
+
+def _same_data(evaluation: Evaluation, baseline: Evaluation) -> None:
+    now, before = (dict(one.card.get("data", {})) for one in (evaluation, baseline))
+    if now.get("digest") == before.get("digest"):
+        return
+    differ = [name for name in {**before, **now} if now.get(name) != before.get(name)]
+    what = ", ".join(
+        f"{name} {before.get(name, 'not given')} there, {now.get(name, 'not given')} here"
+        for name in differ
+    )
+    raise UsageError(
+        f"The baseline was measured on other data: {what}.",
+        advice="Evaluate the same data, with the same split, or take another baseline.",
+    )
+
+
+def _only_in(whose: str, one: Evaluation, other: Evaluation) -> list[str]:
+    known = {row.key for row in other.measurements}
+    return [f"Only {whose} has {row.key}." for row in one.measurements if row.key not in known]
+
+
+def _pair(now: Measurement, before: Measurement) -> _Pair:
+    place = {query: index for index, query in enumerate(before.queries)}
+    here = [index for index, query in enumerate(now.queries) if query in place]
+    queries = tuple(now.queries[index] for index in here)
+    there = [place[query] for query in queries]
+    return _Pair(
+        now.key,
+        queries,
+        tuple(now.clusters[index] for index in here),
+        before=select(before.ranks, np.array(there, np.int64)),
+        now=select(now.ranks, np.array(here, np.int64)),
+    )
+
+
+def _left_out(now: Measurement, before: Measurement, common: int) -> list[str]:
+    if len(now.queries) == len(before.queries) == common:
+        return []
+    return [
+        f"{now.key}: {common:,} queries compared; {len(now.queries) - common:,} are in this run "
+        f"only, {len(before.queries) - common:,} in the baseline only."
+    ]
+
+
+def _difference(pair: _Pair, name: str) -> Difference:
+    measure = parse_measure(name)
+    before, now = measure.of(pair.before), measure.of(pair.now)
+    return Difference(
+        pair.key,
+        name,
+        len(pair.queries),
+        measure.over(before),
+        measure.over(now),
+        paired_test(now, before, pair.clusters),
+    )
+
+
+def _worse(pair: _Pair) -> tuple[Worse, ...]:
+    """Most first: by how many times deeper the answer came.
+
+    From 1 to 10 is more than from 500 to 1,000. An answer that didn't come back counts as the
+    first one after all that did, since nobody knows its rank.
+    """
+    before, now = first_rank(pair.before), first_rank(pair.now)
+    end = _end(pair.before, pair.now)
+    times = np.minimum(now, end) / np.minimum(before, end)
+    places = np.flatnonzero(now > before)
+    order = sorted(places.tolist(), key=lambda at: (-times[at], before[at], pair.queries[at]))
+    return tuple(Worse(pair.queries[at], float(before[at]), float(now[at])) for at in order)
+
+
+def _end(*both: Ranks) -> float:
+    """A rank just beyond all that either run has."""
+    depths = [ranks.depth or 0 for ranks in both]
+    deepest = [np.max(ranks.ranks, initial=0, where=np.isfinite(ranks.ranks)) for ranks in both]
+    return float(max(*depths, *deepest)) + 1
+
+
+def _settings(evaluation: Evaluation, baseline: Evaluation) -> tuple[tuple[str, str, str], ...]:
+    now, before = _flat(evaluation), _flat(baseline)
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    return tuple((name, before.get(name, "-"), now.get(name, "-")) for name in names)
+
+
+def _flat(evaluation: Evaluation) -> dict[str, str]:
+    return {
+        f"{section}: {name}": str(value)
+        for section, values in evaluation.card.items()
+        for name, value in values.items()
+    }
