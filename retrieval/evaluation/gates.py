@@ -1,0 +1,165 @@
+"""Gates: what a figure must be for the answer to be yes.
+
+Gets: ``r@10>=0.60`` as a person writes it; an evaluation. Gives: a verdict a row. Touches: nothing:
+pure. Never: lets a gate through that nothing was measured for.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from ..errors import UsageError
+from .measures import parse_measure
+from .schema import Evaluation, Key, Measurement
+
+RSUM = "rsum"  # in percent, of both directions
+
+_OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+_SHORT = {"t2i": "text to image", "i2t": "image to text"}
+_FORM = re.compile(r"(?:([^:<>=]*):)?([^:<>=]+)(>=|<=|>|<)([^:<>=%]+)(%?)")
+_EXAMPLE = "Write it like: r@10>=0.60, t2i:r@1>25%, medr<=20 or rsum>=300."
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A condition.
+
+    Attributes:
+        text: as it was written.
+        direction: "" both.
+        measure: its name, or ``rsum``.
+        bound: a share from 0 to 1 for measures in percent; a rank; percent for ``rsum``.
+    """
+
+    text: str
+    direction: str
+    measure: str
+    operator: str
+    bound: float
+
+    def holds(self, value: float) -> bool:
+        """Whether a value meets it; one that is undefined doesn't."""
+        return _OPERATORS[self.operator](value, self.bound)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a gate holds in one row.
+
+    Attributes:
+        key: the row; None when the gate concerns none.
+        value: in the gate's unit; nan when there is none.
+        why: of a failure, a whole sentence; "" when it holds.
+    """
+
+    gate: Gate
+    key: Key | None
+    value: float
+    why: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the gate lets this row through."""
+        return not self.why
+
+
+def parse_gate(text: str) -> Gate:
+    """Parse ``[direction:]measure OP value``.
+
+    Direction: ``t2i``, ``i2t`` or the words, such as ``text to image``; without it the gate must
+    hold in all. OP: ``>= <= > <``. Value: a share (0.6) or percent (60%); for ranks a number.
+
+    Raises:
+        UsageError: it doesn't parse, names no measure, or its value can't be meant.
+    """
+    form = _FORM.fullmatch(text)
+    if form is None:
+        raise UsageError(f"The gate `{text}` doesn't parse.", advice=_EXAMPLE)
+    direction, name, sign, number, percent = form.groups()
+    measure = name.strip().lower()
+    unit = "rank" if measure == RSUM else parse_measure(measure).unit
+    if measure == RSUM and direction:
+        raise UsageError(f"`{RSUM}` is of both directions (`{text}`).", advice=_EXAMPLE)
+    try:
+        bound = Decimal(number.strip())
+    except InvalidOperation:
+        bound = Decimal("NaN")
+    if not bound.is_finite():
+        raise UsageError(f"`{number.strip()}` in `{text}` is no number.", advice=_EXAMPLE)
+    if percent and unit == "rank":
+        raise UsageError(
+            f"`{measure}` isn't a share: `{text}` can't be in percent.", advice=_EXAMPLE
+        )
+    share = bound / 100 if percent else bound
+    if unit == "percent" and not 0 <= share <= 1:
+        raise UsageError(
+            f"`{text}` can never tell anything: `{measure}` is from 0 to 1.",
+            advice=f"Write {number.strip()}% if that is meant." if 1 < share <= 100 else _EXAMPLE,
+        )
+    return Gate(text.strip(), _direction(direction or ""), measure, sign, float(share))
+
+
+def _direction(text: str) -> str:
+    plain = " ".join(text.lower().split())
+    return _SHORT.get(plain, plain)
+
+
+def check(gates: Iterable[Gate], evaluation: Evaluation) -> list[Verdict]:
+    """The verdicts of each gate, one for each row that it concerns; all must hold.
+
+    A gate concerns the fused rows of the data's own judgements with nothing changed: the deployed
+    ones, or the exact ones where nothing went the deployed way.
+    """
+    return [verdict for gate in gates for verdict in _check(gate, evaluation)]
+
+
+def _check(gate: Gate, evaluation: Evaluation) -> list[Verdict]:
+    values = _rsums(evaluation) if gate.measure == RSUM else _values(gate, evaluation)
+    if not values:
+        there = ", ".join(dict.fromkeys(one.key.direction for one in evaluation.measurements))
+        what = f"no {gate.measure}" + (f" of {gate.direction}" if gate.direction else "")
+        return [Verdict(gate, None, math.nan, f"There is {what}; measured: {there or 'nothing'}.")]
+    return [_verdict(gate, key, value) for key, value in values.items()]
+
+
+def _values(gate: Gate, evaluation: Evaluation) -> dict[Key, float]:
+    rows = {one.key: one for one in evaluation.measurements}
+    keys = _foremost(key for key in rows if gate.direction in ("", key.direction))
+    return {key: _value(gate.measure, rows[key]) for key in keys}
+
+
+def _value(name: str, row: Measurement) -> float:
+    """As measured; else from the ranks, where these are deep enough to tell."""
+    if name in row.measures:
+        return row.measures[name].value
+    measure = parse_measure(name)
+    known = row.ranks.depth is None or measure.cutoff is None or measure.cutoff <= row.ranks.depth
+    return measure.over(measure.of(row.ranks)) if known else math.nan
+
+
+def _rsums(evaluation: Evaluation) -> dict[Key, float]:
+    return {key: evaluation.rsum[key].value for key in _foremost(evaluation.rsum)}
+
+
+def _foremost(keys: Iterable[Key]) -> list[Key]:
+    plain = [key for key in keys if (key.legs, key.labels, key.changed) == ("fused", "", "")]
+    deployed = [key for key in plain if key.way == "deployed"]
+    return deployed or [key for key in plain if key.way == "exact"]
+
+
+def _verdict(gate: Gate, key: Key, value: float) -> Verdict:
+    if gate.holds(value):
+        return Verdict(gate, key, value)
+    if math.isnan(value):
+        return Verdict(gate, key, value, f"{gate.measure} of {key} has no value.")
+    return Verdict(gate, key, value, f"{gate.measure} of {key} is {value:.10g}.")
