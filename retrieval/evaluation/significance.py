@@ -19,11 +19,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import UsageError
 from .measures import Measure, hit_at
-from .schema import Estimate, Float64Array, IntArray, Ranks
+from .schema import Estimate, Float64Array, IntArray, Ranks, Slice
 
 RESAMPLES = 1_000
 PERMUTATIONS = 10_000
+MOST_SLICES = 100
 OUTSIDE = RESAMPLES * 25 // 1000  # those beyond either end of a 95 % interval
 
 _SEED = 0xEC40
@@ -69,6 +71,38 @@ def estimates(
     names = [measure.name for measure in values]
     found = _estimate(points, statistics, count, len(places))
     return dict(zip(names, found, strict=True))
+
+
+def slices(
+    values: Mapping[Measure, Float64Array],
+    clusters: Sequence[str],
+    by: Mapping[str, Sequence[str]],
+) -> tuple[Slice, ...]:
+    """The measures over the queries that have the same value of a field, in the order of values.
+
+    Args:
+        values: by measure, (n,) what each query got.
+        clusters: the cluster of each query.
+        by: field -> (n,) its value of each query.
+
+    Raises:
+        UsageError: a field has so many values that a table of them tells nothing.
+    """
+    names = np.asarray(clusters, dtype=np.str_)
+    found = []
+    for field, labels in by.items():
+        known, place = np.unique(np.asarray(labels, dtype=np.str_), return_inverse=True)
+        if len(known) > MOST_SLICES:
+            raise UsageError(
+                f"Field `{field}` has {len(known):,} values; slices go up to {MOST_SLICES}.",
+                advice="Slice by a field that many queries share a value of, such as `language`.",
+            )
+        for number, value in enumerate(known.tolist()):
+            chosen = place == number
+            some = {measure: of_queries[chosen] for measure, of_queries in values.items()}
+            count = int(np.count_nonzero(chosen))
+            found.append(Slice(field, value, count, estimates(some, names[chosen].tolist())))
+    return tuple(found)
 
 
 def rsum(directions: Sequence[tuple[Ranks, Sequence[str]]]) -> Estimate:

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from retrieval.errors import UsageError
 from retrieval.evaluation import significance
 from retrieval.evaluation.measures import Measure, parse_measure
 from retrieval.evaluation.schema import Estimate, Float64Array, Ranks
-from retrieval.evaluation.significance import estimates, paired_test, rsum
+from retrieval.evaluation.significance import estimates, paired_test, rsum, slices
 
 MRR, MEDR, MEANR = (parse_measure(name) for name in ("mrr", "medr", "meanr"))
 
@@ -138,6 +139,35 @@ def test_ranks_that_nobody_knows_make_the_mean_endless_and_leave_the_median() ->
 def test_over_no_query_nothing_is_estimated() -> None:
     estimate = interval(MRR, np.empty(0), [])
     assert all(math.isnan(bound) for bound in bounds(estimate))
+
+
+def test_a_slice_is_estimated_over_its_own_queries_alone() -> None:
+    values, clusters = simulated(np.random.default_rng(9), 40)
+    language = ["en" if n % 5 else "de" for n in range(200)]
+    german, english = slices({MRR: values}, clusters, {"language": language})
+    assert (german.field, german.value, german.queries) == ("language", "de", 40)
+    assert (english.value, english.queries) == ("en", 160)
+    assert german.measures == estimates({MRR: values[::5]}, clusters[::5])
+    assert english.measures["mrr"].value == pytest.approx(
+        np.delete(values, slice(0, 200, 5)).mean()
+    )
+
+
+def test_every_query_is_in_one_slice_of_each_field() -> None:
+    values, clusters = simulated(np.random.default_rng(10), 20)
+    by = {"a": [str(n % 3) for n in range(100)], "b": ["", "x"] * 50}
+    sliced = slices({MRR: values}, clusters, by)
+    for field in by:
+        of_field = [one for one in sliced if one.field == field]
+        assert sum(one.queries for one in of_field) == 100
+        total = sum(one.queries * one.measures["mrr"].value for one in of_field)
+        assert total / 100 == pytest.approx(values.mean())
+
+
+def test_a_field_of_names_is_refused() -> None:
+    values, clusters = simulated(np.random.default_rng(11), 40)
+    with pytest.raises(UsageError, match="`file_name` has 200 values; slices go up to 100"):
+        slices({MRR: values}, clusters, {"file_name": [str(n) for n in range(200)]})
 
 
 def single(first: Float64Array) -> Ranks:
