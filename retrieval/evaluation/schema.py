@@ -44,6 +44,7 @@ class Item:
         id: in the data set, or the asset's when copies of one picture were merged.
         text: of a text; "" for a picture.
         media: of a picture; None for a text.
+        asset: SHA-256 of a picture's bytes, in hex, once they were read.
         fields: what slices go by: ``language``, ``split``, columns of a table.
     """
 
@@ -51,6 +52,7 @@ class Item:
     modality: Modality
     text: str = ""
     media: Media | None = None
+    asset: str = ""
     fields: Mapping[str, FieldValue] = field(default_factory=dict)
 
 

@@ -1,0 +1,107 @@
+"""The run card: what somebody needs to know to get the same figures, or to doubt them.
+
+Gets: the data set, the encoder, the options. Gives: sections of plain values. Touches: the
+machine's description. Never: a secret, an environment variable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .embeddings import Embedding
+from .schema import Dataset, Item
+from .searcher import Card
+from .significance import RESAMPLES
+
+if TYPE_CHECKING:
+    from .evaluate import EvaluateOptions
+
+_PACKAGES = ("echolens", "numpy", "onnxruntime", "torch", "open_clip_torch", "faiss-cpu", "pillow")
+
+
+def card_of(dataset: Dataset, embedding: Embedding, options: EvaluateOptions) -> dict[str, Card]:
+    """What was measured, with what, how, and on which machine."""
+    return {
+        "data": _data(dataset),
+        "encoder": embedding.card(),
+        "protocol": {
+            "gallery": f"all, in {options.folds} folds" if options.folds > 1 else "all",
+            "captions held in": options.held_in,
+            "ties": "in the order of the data set",
+            "intervals": f"95 %, {RESAMPLES:,} bootstrap samples of pictures with their captions",
+            "copies of a picture": "one item",
+        },
+        "machine": machine(),
+        "versions": _versions(),
+    }
+
+
+def _data(dataset: Dataset) -> Card:
+    return {
+        "name": dataset.name,
+        "split": dataset.split or "(none)",
+        "queries": len(dataset.queries),
+        "corpus": len(dataset.corpus),
+        "relevant pairs": sum(map(len, dataset.qrels.values())),
+        "digest": digest(dataset),
+    }
+
+
+def digest(dataset: Dataset) -> str:
+    """SHA-256, in hex, of what is asked, what is looked for, and what is relevant."""
+    whole = hashlib.sha256()
+    for items in (dataset.queries, dataset.corpus):
+        for item in sorted(items, key=lambda one: one.id):
+            whole.update(_line(item.id, _content(item)))
+    for query in sorted(dataset.qrels):
+        whole.update(_line(query, dict(sorted(dataset.qrels[query].items()))))
+    return whole.hexdigest()
+
+
+def _content(item: Item) -> str:
+    return item.text if item.media is None else item.asset
+
+
+def _line(*parts: object) -> bytes:
+    return json.dumps(parts).encode("ascii")
+
+
+def machine() -> Card:
+    """Processor, cores, memory, system, and the time."""
+    facts: dict[str, str | int | float | bool] = {
+        "processor": _processor(),
+        "cores": os.cpu_count() or 0,
+        "system": f"{platform.system()} {platform.machine()}",
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        facts["memory GB"] = round(memory / 1e9)
+    return facts
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def _versions() -> Card:
+    found: dict[str, str | int | float | bool] = {"python": sys.version.split()[0]}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

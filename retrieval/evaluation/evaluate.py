@@ -1,0 +1,269 @@
+"""The straight line of an evaluation: read, encode, rank, measure.
+
+Gets: a data set, an encoder's `Embedding`, perhaps a `Searcher`. Gives: an `Evaluation`. Touches:
+what these touch. Never: a collection by itself; decides what is good enough (`gates` does).
+
+Each direction is measured as it is, by further judgements where there are some, and once for each
+change; the exact way (embeddings alone) and the deployed way (through the searcher) side by side.
+A change of words is one of questions. One of pictures is one of whatever holds them: as questions
+they are asked both ways; as the corpus the exact way alone, since a collection holds them unspoilt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..errors import UsageError
+from ..schema import FloatArray
+from .card import card_of
+from .embeddings import Embedding
+from .exact import rank_exactly
+from .identify import identified, without
+from .judgements import further_qrels
+from .measures import DEFAULT, Measure, parse_measure, values_of
+from .perturb import Change
+from .qrels import fold, judged
+from .schema import (
+    Dataset,
+    Estimate,
+    Evaluation,
+    IndexRecall,
+    IntArray,
+    Key,
+    Measurement,
+    Ranks,
+    Slice,
+)
+from .searcher import Card, Searcher
+from .significance import estimates, rsum
+from .tasks import changed, clusters, directions, hold_in, sampled, slice_of
+
+FIRST = 10  # documents of each query that are kept for the report
+RSUM_OF = ("text to image", "image to text")
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateOptions:
+    """How an evaluation goes about it.
+
+    Attributes:
+        measures: see `measures.parse_measure`.
+        slices: fields of the queries, or ``length``, that the measures are told apart by.
+        changes: how pictures and words are spoilt, beside the clean run.
+        folds: COCO's 1K protocol has 5: every picture is ranked within its fifth of the corpus.
+        held_in: so many texts of each picture are not asked with, and may be found by.
+        queries: at most so many of each direction; None for all.
+        exact: whether the exact way is measured.
+    """
+
+    measures: tuple[str, ...] = DEFAULT
+    slices: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+    folds: int = 1
+    held_in: int = 0
+    queries: int | None = None
+    exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One row to be measured, but for the way and the legs."""
+
+    data: Dataset
+    labels: str = ""
+    change: Change | None = None
+
+    def key(self, way: str, legs: str = "fused") -> Key:
+        name = self.change.name if self.change else ""
+        return Key(self.data.direction, way, legs, self.labels, name)
+
+
+def evaluate(
+    dataset: Dataset,
+    embedding: Embedding,
+    *,
+    options: EvaluateOptions = EvaluateOptions(),
+    searcher: Searcher | None = None,
+    card: Mapping[str, Card] | None = None,
+) -> Evaluation:
+    """Measure how well a data set's texts and pictures find each other.
+
+    Args:
+        dataset: from `datasets.open_dataset`.
+        embedding: encodes them.
+        options: how to go about it.
+        searcher: holds the corpus and is asked too; None for the exact way alone.
+        card: sections that the run card begins with.
+
+    Raises:
+        UsageError: nothing is left to measure, or an option doesn't fit the data set.
+        EcholensError: what the encoder or the searcher raises.
+    """
+    measures = tuple(map(parse_measure, options.measures))
+    dataset = _readable(identified(dataset), embedding)
+    tasks, notes = _tasks(dataset, options)
+    found: list[Measurement] = []
+    recalls: list[IndexRecall] = []
+    sections: dict[str, Card] = {**(card or {}), **card_of(dataset, embedding, options)}
+    for task in tasks:
+        queries = _vectors_of_queries(task, embedding)
+        if options.exact:
+            ranks, first = _exact(task, queries, embedding, options.folds)
+            found.append(_measured(task, task.key("exact"), ranks, first, measures, options))
+        if searcher is not None and _can_be_asked(task, options):
+            vectors = {embedding.space: queries}
+            for one in searcher.search(task.data, judged(task.data), vectors):
+                key = task.key("deployed", one.legs)
+                found.append(_measured(task, key, one.ranks, one.first, measures, options))
+            if task.change is None and not task.labels:
+                recalls += searcher.index_recall(task.data, vectors)
+                sections[f"searchable, {task.data.direction}"] = searcher.searchable(task.data)
+    return Evaluation(
+        card=sections,
+        measurements=tuple(found),
+        rsum=_rsums(found),
+        index_recall=tuple(recalls),
+        problems=dataset.problems,
+        notes=(*notes, *(searcher.notes if searcher is not None else ())),
+    )
+
+
+def _readable(dataset: Dataset, embedding: Embedding) -> Dataset:
+    """The data set without the pictures that can't be decoded; the others are encoded then."""
+    pictures = [item for item in (*dataset.corpus, *dataset.queries) if item.media is not None]
+    failed = embedding.of(pictures, "document").failed
+    readable = without(dataset, failed, "images that can't be decoded")
+    if not readable.queries:
+        raise UsageError(
+            f"Nothing of {dataset.name} can be measured: {'; '.join(map(str, readable.problems))}.",
+            advice="Say where its pictures are with --images FOLDER.",
+        )
+    return readable
+
+
+def _tasks(dataset: Dataset, options: EvaluateOptions) -> tuple[list[_Task], list[str]]:
+    """What is measured, and notes on what can't be."""
+    notes: list[str] = []
+    tasks: list[_Task] = []
+    for number, whole in enumerate(directions(dataset)):
+        data = sampled(hold_in(whole, 0 if number else options.held_in), options.queries)
+        if not data.queries:
+            raise UsageError(
+                f"All captions of {dataset.name} are held in, so none is left to ask with.",
+                advice="Hold in fewer.",
+            )
+        tasks.append(_Task(data))
+        further = further_qrels(whole, backwards=bool(number))
+        notes += [further.note] if further.note and further.note not in notes else []
+        if options.folds == 1 and options.queries is None and not options.held_in:
+            tasks += [_Task(_judged_by(whole, q), name) for name, q in further.qrels.items()]
+        tasks += [
+            _Task(replace(data, queries=changed(data.queries, change)), change=change)
+            for change in options.changes
+            if change.modality in _changeable(data)
+        ]
+    return tasks, notes
+
+
+def _changeable(data: Dataset) -> set[str]:
+    """Modalities that may be changed: of the questions, and pictures wherever they are."""
+    return {data.queries[0].modality, *({data.corpus[0].modality} & {"image"})}
+
+
+def _judged_by(data: Dataset, qrels: Mapping[str, Mapping[str, float]]) -> Dataset:
+    queries = tuple(item for item in data.queries if item.id in qrels)
+    return replace(data, queries=queries, qrels=qrels)
+
+
+def _can_be_asked(task: _Task, options: EvaluateOptions) -> bool:
+    """Whether a searcher can be asked: it holds the whole corpus, and holds it unspoilt."""
+    queries = task.data.queries[0].modality
+    return options.folds == 1 and (task.change is None or task.change.modality == queries)
+
+
+def _vectors_of_queries(task: _Task, embedding: Embedding) -> FloatArray:
+    change = task.change if _asks_with_pictures(task) else None
+    return embedding.of(task.data.queries, "query", change).vectors
+
+
+def _asks_with_pictures(task: _Task) -> bool:
+    return task.data.queries[0].media is not None
+
+
+def _exact(
+    task: _Task, queries: FloatArray, embedding: Embedding, folds: int
+) -> tuple[Ranks, IntArray]:
+    """Ranks of what is relevant, and the first documents, by the embeddings alone."""
+    data = task.data
+    spoils_pictures = task.change is not None and task.change.modality == "image"
+    change = task.change if spoils_pictures and not _asks_with_pictures(task) else None
+    corpus = embedding.of(data.corpus, "document", change).vectors
+    if folds == 1:
+        return rank_exactly(queries, corpus, judged(data), first=FIRST)
+    place_of_query = {item.id: place for place, item in enumerate(data.queries)}
+    place_of = {item.id: place for place, item in enumerate(data.corpus)}
+    whole = judged(data)
+    ranks = np.full(len(whole.documents), np.inf)
+    first = np.full((len(data.queries), FIRST), -1, np.int64)
+    for number in range(folds):
+        part = fold(data, number, folds)
+        asked = np.array([place_of_query[item.id] for item in part.queries], np.int64)
+        held = np.array([place_of[item.id] for item in part.corpus], np.int64)
+        found, best = rank_exactly(queries[asked], corpus[held], judged(part), first=FIRST)
+        pairs = [np.arange(whole.starts[query], whole.starts[query + 1]) for query in asked]
+        ranks[np.concatenate(pairs)] = found.ranks
+        first[asked, : best.shape[1]] = held[best]
+    return Ranks(whole.starts, ranks, whole.gains), first
+
+
+def _measured(
+    task: _Task,
+    key: Key,
+    ranks: Ranks,
+    first: IntArray,
+    measures: Sequence[Measure],
+    options: EvaluateOptions,
+) -> Measurement:
+    values = values_of(measures, ranks)
+    names = clusters(task.data)
+    slices = [
+        Slice(
+            field,
+            value,
+            len(places),
+            estimates({m: v[places] for m, v in values.items()}, names[places]),
+        )
+        for field in options.slices
+        for value, places in _slices(task.data, field)
+    ]
+    return Measurement(
+        key=key,
+        queries=tuple(item.id for item in task.data.queries),
+        clusters=names,
+        ranks=ranks,
+        measures=estimates(values, names),
+        slices=tuple(slices),
+        first=first,
+    )
+
+
+def _slices(data: Dataset, field: str) -> Iterator[tuple[str, IntArray]]:
+    """(value, places of the queries that have it), in the order of the values."""
+    of_queries = np.array([slice_of(item, field) for item in data.queries], dtype=np.str_)
+    for value in np.unique(of_queries):
+        yield str(value), np.flatnonzero(of_queries == value)
+
+
+def _rsums(found: Sequence[Measurement]) -> dict[Key, Estimate]:
+    """RSUM of the rows that stand there in both directions."""
+    by_key = {one.key: one for one in found}
+    sums = {}
+    for key, one in by_key.items():
+        other = by_key.get(replace(key, direction=RSUM_OF[1]))
+        if key.direction == RSUM_OF[0] and other is not None:
+            both = [(one.ranks, one.clusters), (other.ranks, other.clusters)]
+            sums[replace(key, direction="both")] = rsum(both)
+    return sums
