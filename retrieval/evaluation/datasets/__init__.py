@@ -1,0 +1,155 @@
+"""Data sets: queries, a corpus and their judgements, from the layouts that the field uses.
+
+Gets: ``FORMAT:PATH``, or a path whose format shows. Gives: a `Dataset`. Touches: what the reader of
+the format does; only that one is loaded when the format is named. Never: opens a picture; drops
+anything in silence (`Dataset.problems`).
+
+A new format is one module with ``recognises(path)`` and ``read(path, options)``, and one line here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from ...errors import UsageError
+from ..schema import Dataset
+from .gather import Content, DatasetOptions, gather
+from .translations import translated
+
+__all__ = ["FORMATS", "DatasetOptions", "open_dataset"]
+
+_OF_PICTURES = ("images", "split", "captions", "per_image")
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One format: ``module:function`` of its reader, one line about it, the options it takes."""
+
+    target: str
+    about: str
+    options: tuple[str, ...] = _OF_PICTURES
+
+
+# In the order in which they are tried on a path.
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        "wds": Format(
+            "retrieval.evaluation.datasets.wds:read",
+            "CLIP_benchmark's WebDataset folders for retrieval",
+            ("split", "per_image"),
+        ),
+        "beir": Format(
+            "retrieval.evaluation.datasets.beir:read",
+            "a folder with corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv",
+            ("images", "split"),
+        ),
+        "karpathy": Format(
+            "retrieval.evaluation.datasets.karpathy:read",
+            "dataset_coco.json, dataset_flickr30k.json, dataset_flickr8k.json",
+        ),
+        "coco": Format(
+            "retrieval.evaluation.datasets.coco:read",
+            "COCO captions, 2014 and 2017",
+            (*_OF_PICTURES, "split_file"),
+        ),
+        "xm3600": Format(
+            "retrieval.evaluation.datasets.xm3600:read",
+            "captions.jsonl of Crossmodal-3600, 36 languages",
+        ),
+        "tokens": Format(
+            "retrieval.evaluation.datasets.tokens:read",
+            "NAME.jpg#0<TAB>caption: Flickr30k, Flickr8k, Flickr8k-CN, COCO-CN",
+        ),
+        "table": Format(
+            "retrieval.evaluation.datasets.table:read",
+            "CSV, TSV or JSONL with a column of pictures and one of captions",
+        ),
+    }
+)
+
+
+def open_dataset(source: str | Path, options: DatasetOptions | None = None) -> Dataset:
+    """Read a data set: texts that ask for pictures (in BEIR's layout, for what its corpus holds).
+
+    Args:
+        source: ``FORMAT:PATH``, or a path whose format shows; a path that exists is one, whatever
+            it is called.
+        options: how it is read.
+
+    Raises:
+        UsageError: the format or the split is unknown, an option doesn't fit, a file breaks its
+            format, or nothing is left to measure.
+    """
+    options = options or DatasetOptions()
+    if options.per_image is not None and options.per_image < 1:
+        raise UsageError("A picture needs at least one caption.", advice="Raise --per-image.")
+    name, path = _format_of(source)
+    _refuse_unfit(name, options)
+    content = _reader(name)(path, options)
+    if isinstance(content, Dataset):
+        return content
+    if options.captions is not None:
+        content = translated(content, _open_captions(options.captions))
+    return gather(content, options)
+
+
+def _open_captions(path: Path) -> Content:
+    name, path = _format_of(path)
+    content = _reader(name)(path, DatasetOptions())
+    if isinstance(content, Dataset) or name == "wds":
+        raise UsageError(
+            f"{path} can't be captions for the pictures of another data set.",
+            advice="Captions may be a table, a token file, or XM3600's captions.jsonl.",
+        )
+    return content
+
+
+def _format_of(source: str | Path) -> tuple[str, Path]:
+    """The format and the path that are meant."""
+    path = Path(source)
+    prefix, colon, rest = str(source).partition(":")
+    if not path.exists() and isinstance(source, str) and colon and prefix in FORMATS:
+        if not Path(rest).exists():
+            raise UsageError(f"There is no {rest}.", advice="Check the path.")
+        return prefix, Path(rest)
+    if not path.exists():
+        near = difflib.get_close_matches(prefix, FORMATS, n=1) if colon else []
+        hint = f"Did you mean `{near[0]}:`? " if near else ""
+        raise UsageError(f"There is no {source}.", advice=f"{hint}{_known()}")
+    for name in FORMATS:
+        if _module(name).recognises(path):
+            return name, path
+    raise UsageError(
+        f"{path} is in no format of data sets that is known, or it is empty.", advice=_known()
+    )
+
+
+def _refuse_unfit(name: str, options: DatasetOptions) -> None:
+    for option in fields(options):
+        if getattr(options, option.name) is not None and option.name not in FORMATS[name].options:
+            raise UsageError(
+                f"--{option.name.replace('_', '-')} means nothing for a data set in the format "
+                f"`{name}`.",
+                advice="Leave it out, or name the format: FORMAT:PATH.",
+            )
+
+
+def _known() -> str:
+    return f"Write FORMAT:PATH; formats: {', '.join(sorted(FORMATS))}."
+
+
+def _reader(name: str) -> Callable[[Path, DatasetOptions], Content | Dataset]:
+    reader: Callable[[Path, DatasetOptions], Content | Dataset] = getattr(
+        _module(name), FORMATS[name].target.partition(":")[2]
+    )
+    return reader
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(FORMATS[name].target.partition(":")[0])

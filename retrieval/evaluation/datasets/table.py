@@ -1,0 +1,162 @@
+"""Tables of pairs: CSV, TSV or JSONL with a column of pictures and one of captions.
+
+Gets: one's own pairs; ``captions.tsv``; Kaggle's ``results.csv`` (Flickr30k, ``| `` between cells)
+and ``captions.txt`` (Flickr8k); ``flickr_annotations_30k.csv`` (in ``raw`` a JSON list). Gives:
+their pictures; other columns become fields of the caption. Touches: that file. Never: a picture.
+
+Only commas go with quotes: in a TSV, and between bars, a quotation mark is one of the caption's. An
+unclosed quote is refused, since it would swallow the rest of the file in silence.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ...errors import UsageError
+from ...schema import FieldValue
+from .files import first_line, json_lines, malformed, mended, numbered_lines
+from .gather import Caption, Content, DatasetOptions, Picture, Problems
+
+PICTURE = ("image", "file", "file_name", "filename", "image_name", "path")
+CAPTION = ("caption", "captions", "text", "sentence", "comment", "title", "raw")
+INDEX = ("caption_index", "comment_number")
+_KNOWN = {"split", "language", "sentids", *INDEX}
+
+Row = Mapping[str, Any]  # by column, in lower case
+
+
+def recognises(path: Path) -> bool:
+    """Whether its header, or its first object, has a column of pictures and one of captions."""
+    start = first_line(path) if path.is_file() else ""
+    if start.startswith("{"):
+        try:
+            columns = {str(key).lower() for key in json.loads(start)}
+        except (ValueError, RecursionError):
+            return False
+    else:
+        columns = set(_header(start.split(_delimiter(start))))
+    return bool(columns & set(PICTURE)) and bool(columns & set(CAPTION))
+
+
+def read(path: Path, _: DatasetOptions) -> Content:
+    """Read the pictures and their captions.
+
+    Raises:
+        UsageError: the file can't be read, or has no such columns.
+    """
+    problems = Problems()
+    captions: dict[tuple[str, str], list[Caption]] = {}
+    numbers: Counter[tuple[str, str, str]] = Counter()
+    for line, row in _rows(path, problems):
+        try:
+            name, split = _cell(row, PICTURE), str(row.get("split") or "")
+            of_picture = captions.setdefault((split, name), [])
+            of_picture += _captions(row, name, split, numbers)
+        except (KeyError, TypeError, ValueError, RecursionError):
+            problems.add("lines that can't be read", f"line {line}")
+    pictures = [Picture(name, name, found, split) for (split, name), found in captions.items()]
+    return Content(path, pictures, problems)
+
+
+def _captions(
+    row: Row, name: str, split: str, numbers: Counter[tuple[str, str, str]]
+) -> list[Caption]:
+    """The captions of one row; numbered where the table doesn't."""
+    column = next(column for column in CAPTION if column in row)
+    texts = _texts(column, row[column])
+    language = mended(str(row.get("language") or ""))
+    number = next((int(row[column]) for column in INDEX if row.get(column) not in (None, "")), None)
+    ids = _texts("raw", row["sentids"]) if row.get("sentids") else []
+    captions = []
+    for place, text in enumerate(texts):
+        index = numbers[name, split, language] if number is None else number + place
+        numbers[name, split, language] += 1
+        parts = [name, language, str(index)] if language else [name, str(index)]
+        caption_id = str(ids[place]) if place < len(ids) else "#".join(parts)
+        fields: dict[str, FieldValue] = {"language": language} if language else {}
+        captions.append(Caption(caption_id, text + "", {**fields, "index": index, **_others(row)}))
+    return captions
+
+
+def _texts(column: str, value: Any) -> list[Any]:
+    """One caption, or a list of them: JSON's own, or in a cell of the column ``raw``."""
+    if column == "raw" and isinstance(value, str):
+        value = json.loads(value)
+    return value if isinstance(value, list) else [value]
+
+
+def _others(row: Row) -> dict[str, FieldValue]:
+    used = {next((one for one in names if one in row), "") for names in (PICTURE, CAPTION)} | _KNOWN
+    return {
+        column: mended(value) if isinstance(value, str) else value
+        for column, value in row.items()
+        if column not in used and isinstance(value, str | int | float) and value != ""
+    }
+
+
+def _cell(row: Row, names: tuple[str, ...]) -> str:
+    value = next(row[name] for name in names if name in row)
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("no name")
+    return mended(value)
+
+
+def _rows(path: Path, problems: Problems) -> Iterator[tuple[int, Row]]:
+    """Each row with the number of its line."""
+    if first_line(path).startswith("{"):
+        for line, value in json_lines(path):
+            row = (
+                {str(key).lower(): one for key, one in value.items()}
+                if isinstance(value, dict)
+                else {}
+            )
+            if any(one in row for one in PICTURE) and any(one in row for one in CAPTION):
+                yield line, row
+            else:
+                problems.add("lines that can't be read", f"line {line}")
+        return
+    rows = _cells(path)
+    _, first = next(rows, (0, []))
+    header = _header(first)
+    if not any(one in header for one in PICTURE) or not any(one in header for one in CAPTION):
+        raise UsageError(
+            f"{path} has the columns {', '.join(header) or '(none)'}: none of pictures, or none of "
+            "captions.",
+            advice=f"Call them for example `{PICTURE[0]}` and `{CAPTION[0]}`.",
+        )
+    for line, cells in rows:
+        if len(cells) == len(header):
+            yield line, dict(zip(header, cells, strict=True))
+        else:
+            problems.add("lines that can't be read", f"line {line}")
+
+
+def _cells(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The cells of each row that isn't blank, the header too."""
+    delimiter = _delimiter(first_line(path))
+    lines = (line for _, line in numbered_lines(path))
+    if delimiter != ",":
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield number, [cell.strip() for cell in line.split(delimiter)]
+        return
+    reader = csv.reader(lines, strict=True)
+    try:
+        for cells in reader:
+            if cells:
+                yield reader.line_num, cells
+    except csv.Error as error:
+        raise malformed(path, reader.line_num, str(error)) from error
+
+
+def _delimiter(header: str) -> str:
+    return next((one for one in "\t|" if one in header), ",")
+
+
+def _header(cells: list[str]) -> list[str]:
+    return [cell.strip().strip('"').lower() for cell in cells]

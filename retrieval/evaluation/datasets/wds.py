@@ -1,0 +1,136 @@
+"""CLIP_benchmark's WebDataset layout for retrieval: ``test/0.tar``, ``test/1.tar`` and so on.
+
+Gets: a folder with ``dataset_type.txt`` (``retrieval``) and for each split ``nshards.txt`` and the
+shards, in which ``KEY.jpg`` stands beside ``KEY.txt`` with a caption a line. Gives: the pictures of
+one split, read from the shards where they lie. Touches: those files. Never: extracts one.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import UsageError
+from .files import mended
+from .gather import Caption, Content, DatasetOptions, Picture, Problems, choose
+
+_PICTURES = ("jpg", "png", "webp", "jpeg")
+_SIZE = "nshards.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class TarPicture:
+    """A picture inside a tar: `size` bytes from `offset`."""
+
+    shard: Path
+    member: str
+    offset: int
+    size: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.shard}/{self.member}"
+
+    def read(self) -> bytes:
+        """All of it. Raises OSError."""
+        with self.shard.open("rb") as file:
+            file.seek(self.offset)
+            data = file.read(self.size)
+        if len(data) != self.size:
+            raise OSError(f"{self.name} is cut short")
+        return data
+
+
+def recognises(path: Path) -> bool:
+    """Whether it is a folder of this layout."""
+    return (path / "dataset_type.txt").is_file() or any(path.glob(f"*/{_SIZE}"))
+
+
+def read(path: Path, options: DatasetOptions) -> Content:
+    """Read the pictures and captions of one split.
+
+    Raises:
+        UsageError: it isn't for retrieval, has no such split, or a shard can't be read.
+    """
+    kind = path / "dataset_type.txt"
+    if kind.is_file() and kind.read_text("utf-8", "replace").strip() != "retrieval":
+        raise UsageError(
+            f"{kind} says that this is no data set for retrieval.",
+            advice="Only pictures with captions can be evaluated.",
+        )
+    splits = sorted(size.parent.name for size in path.glob(f"*/{_SIZE}"))
+    if not splits:
+        raise UsageError(f"{path} has no split: no folder in it holds {_SIZE}.", advice=_LAYOUT)
+
+    def count(split: str) -> int:
+        return len(_pictures(path / split, Problems()))
+
+    split = choose(path, splits, options.split, count)
+    problems = Problems()
+    return Content(path, _pictures(path / split, problems), problems)
+
+
+def _pictures(folder: Path, problems: Problems) -> list[Picture]:
+    return [
+        picture for shard in _shards(folder, problems) for picture in _of_shard(shard, problems)
+    ]
+
+
+def _shards(folder: Path, problems: Problems) -> Iterator[Path]:
+    size = folder / _SIZE
+    try:
+        shards = [folder / f"{number}.tar" for number in range(int(size.read_text("utf-8")))]
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{size} holds no number of shards: {error}.", advice=_LAYOUT) from error
+    for shard in sorted(set(folder.glob("*.tar")) - set(shards)):
+        problems.add(f"shards that {_SIZE} doesn't count", shard.name)
+    for shard in shards:
+        if shard.is_file():
+            yield shard
+        else:
+            problems.add("shards missing", f"{folder.name}/{shard.name}")
+
+
+def _of_shard(shard: Path, problems: Problems) -> Iterator[Picture]:
+    split = shard.parent.name
+    texts: dict[str, list[Caption]] = {}
+    pictures: dict[str, TarPicture] = {}
+    for key, suffix, media, text in _members(shard):
+        known = pictures if suffix in _PICTURES else texts
+        if key in known:
+            problems.add("ids given twice", key)
+        elif suffix in _PICTURES:
+            pictures[key] = media
+        else:
+            texts[key] = [
+                Caption(f"{key}#{number}", line, {"index": number})
+                for number, line in enumerate(text.removesuffix("\n").split("\n"))
+            ]
+    for key in texts.keys() - pictures.keys():
+        for caption in texts[key]:
+            problems.add("captions without an image", caption.id)
+    for key, media in pictures.items():
+        yield Picture(key, media.member, texts.get(key, []), split, media)
+
+
+def _members(shard: Path) -> Iterator[tuple[str, str, TarPicture, str]]:
+    """(key, suffix, place, text of a text) of each picture and text of a shard."""
+    try:
+        with tarfile.open(shard, "r:") as tar:
+            for member in tar:
+                folder, slash, base = member.name.rpartition("/")
+                key, _, suffix = base.partition(".")
+                suffix = suffix.lower()
+                if not member.isfile() or suffix not in (*_PICTURES, "txt"):
+                    continue
+                file = tar.extractfile(member) if suffix == "txt" else None
+                text = file.read().decode("utf-8-sig") if file else ""
+                place = TarPicture(shard, member.name, member.offset_data, member.size)
+                yield mended(folder + slash + key), suffix, place, text
+    except (OSError, tarfile.TarError, UnicodeDecodeError) as error:
+        raise UsageError(f"{shard} can't be read: {error}.", advice="Fetch it again.") from error
+
+
+_LAYOUT = f"The layout is SPLIT/{_SIZE} beside SPLIT/0.tar, SPLIT/1.tar ..."

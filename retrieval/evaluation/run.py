@@ -1,0 +1,94 @@
+"""Runs as TREC keeps them: what a search gave for each query.
+
+Gets: a file, or a run. Gives: a run, a file, ranks. Touches: that file. Never: a search.
+
+A run is ordered by falling score, ties by document id, ascending; the column of ranks is ignored,
+as trec_eval does. (trec_eval itself lets ties fall by descending id; whoever needs its very figure
+for a run with ties has to break them before.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from ..durable import replace_file
+from ..errors import UsageError
+from .datasets.files import filled_lines, malformed
+from .schema import Qrels, Ranks
+
+Run = Mapping[str, tuple[tuple[str, float], ...]]  # query id -> (document id, score), best first
+
+
+def read_run(path: Path) -> Run:
+    """Read ``query Q0 document rank score tag`` lines.
+
+    Raises:
+        UsageError: the file can't be read, a line isn't such a one, or a document comes twice.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for number, line in filled_lines(path):
+        try:
+            query, _, document, _, text, _ = line.split()
+            score = float(text)
+        except ValueError as error:
+            why = "it isn't `query Q0 document rank score tag`"
+            raise malformed(path, number, why) from error
+        if math.isnan(score):
+            raise malformed(path, number, "its score is no number")
+        if document in found.setdefault(query, {}):
+            raise malformed(path, number, f"{query} has {document} twice")
+        found[query][document] = score
+    return {query: _ordered(scores) for query, scores in found.items()}
+
+
+def write_run(path: Path, run: Run, tag: str = "echolens") -> None:
+    """Write a run that `read_run` reads back as it is.
+
+    Raises:
+        UsageError: an id or the tag holds white space, which divides TREC's columns.
+    """
+    lines = []
+    for query, documents in run.items():
+        for rank, (document, score) in enumerate(_ordered(dict(documents)), start=1):
+            for word in (query, document, tag):
+                if word.split() != [word]:
+                    raise UsageError(
+                        f"`{word}` can't stand in a TREC run: its columns are divided by blanks.",
+                        advice="Save the run as JSON.",
+                    )
+            lines.append(f"{query} Q0 {document} {rank} {float(score)!r} {tag}\n")
+    replace_file(path, "".join(lines).encode())
+
+
+def ranks_of(run: Run, qrels: Qrels) -> tuple[Ranks, tuple[str, ...]]:
+    """Where the relevant documents came, and the ids of the queries that were judged.
+
+    A judged query without results counts: its ranks are inf. One without a relevant document is
+    left out; the caller counts it.
+    """
+    queries = []
+    starts, ranks, gains = [0], [], []
+    for query, judgements in qrels.items():
+        relevant = {document: gain for document, gain in judgements.items() if gain > 0}
+        if not relevant:
+            continue
+        places = {document: rank for rank, (document, _) in enumerate(run.get(query, ()), start=1)}
+        queries.append(query)
+        ranks += [places.get(document, math.inf) for document in relevant]
+        gains += relevant.values()
+        starts.append(len(ranks))
+    found = Ranks(
+        np.array(starts, np.int64),
+        np.array(ranks, np.float64),
+        np.array(gains, np.float64),
+        depth=max((len(run.get(query, ())) for query in queries), default=0),
+    )
+    return found, tuple(queries)
+
+
+def _ordered(scores: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
+    return tuple(sorted(scores.items(), key=lambda pair: (-pair[1], pair[0])))
