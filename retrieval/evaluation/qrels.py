@@ -11,9 +11,8 @@ was, since no search could tell them apart.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -136,33 +135,34 @@ def merged(dataset: Dataset, key_of: Mapping[str, str]) -> Dataset:
 
 
 def fold(dataset: Dataset, number: int, count: int) -> Dataset:
-    """One of `count` consecutive parts of the corpus, with the queries that it answers.
+    """One of `count` consecutive parts of the pictures, with their captions.
 
     COCO's figures on 1K pictures are means over the five folds of Karpathy's 5K test pictures, in
-    the order of his file. Where the corpus can't be cut evenly, the first parts have one more.
+    the order of his file. Where the pictures can't be cut evenly, the first parts have one more.
 
     Args:
-        dataset: texts that ask for pictures.
-        number: 1 to `count`.
+        dataset: of either direction: its pictures are cut (the corpus, if both or neither are).
+        number: from 0, below `count`.
         count: of parts.
 
     Raises:
-        UsageError: there is no such part, or it answers nothing.
+        UsageError: there is no such part, or nothing in it is asked for.
     """
-    size = len(dataset.corpus)
-    if not 1 <= number <= count <= size:
+    asking = dataset.queries[0].modality == "image" != dataset.corpus[0].modality
+    pictures = dataset.queries if asking else dataset.corpus
+    size = len(pictures)
+    if not 0 <= number < count <= size:
         raise UsageError(
             f"Fold {number} of {count} can't be had of {size:,} items.",
-            advice="Folds count from 1, and none may be empty.",
+            advice="Folds count from 0, and none may be empty.",
         )
-    ends = [part * (size // count) + min(part, size % count) for part in range(count + 1)]
-    start, end = list(pairwise(ends))[number - 1]
-    corpus = dataset.corpus[start:end]
-    inside = {item.id for item in corpus}
-    qrels = {
-        query: {document: gain for document, gain in documents.items() if document in inside}
-        for query, documents in dataset.qrels.items()
-    }
+    start, end = (part * (size // count) + min(part, size % count) for part in (number, number + 1))
+    part = {item.id for item in pictures[start:end]}
+    if asking:
+        qrels = {query: found for query, found in dataset.qrels.items() if query in part}
+        part = {document for found in qrels.values() for document in found}
+    else:
+        qrels = {query: _within(found, part) for query, found in dataset.qrels.items()}
     queries = tuple(item for item in dataset.queries if _relevant(qrels.get(item.id, {})))
     if not queries:
         raise UsageError(
@@ -170,8 +170,15 @@ def fold(dataset: Dataset, number: int, count: int) -> Dataset:
             advice="Ask for fewer folds.",
         )
     return replace(
-        dataset, queries=queries, corpus=corpus, qrels={item.id: qrels[item.id] for item in queries}
+        dataset,
+        queries=queries,
+        corpus=tuple(item for item in dataset.corpus if item.id in part),
+        qrels={item.id: qrels[item.id] for item in queries},
     )
+
+
+def _within(judgements: Mapping[str, float], ids: Set[str]) -> Mapping[str, float]:
+    return {document: gain for document, gain in judgements.items() if document in ids}
 
 
 def _relevant(judgements: Mapping[str, float]) -> bool:

@@ -70,8 +70,8 @@ def ranks_of(run: Run, qrels: Qrels) -> tuple[Ranks, tuple[str, ...]]:
     A judged query without results counts: its ranks are inf. One without a relevant document is
     left out; the caller counts it.
     """
-    queries = []
-    starts, ranks, gains = [0], [], []
+    queries: list[str] = []
+    starts, ranks, gains = [0], list[float](), list[float]()
     for query, judgements in qrels.items():
         relevant = {document: gain for document, gain in judgements.items() if gain > 0}
         if not relevant:

@@ -21,7 +21,6 @@ from .files import filled_lines, json_lines, malformed, mended
 from .gather import DatasetOptions, Problems, choose
 from .pictures import folder_of, refuse_escapes
 
-
 Judgement = tuple[str, str, float]  # query, document, gain
 
 
