@@ -1,7 +1,7 @@
-"""How far an indexing run is: one line on stderr that overwrites itself.
+"""How far a run is: one line on stderr that overwrites itself.
 
-Gets: `Progress` values. Gives: nothing. Touches: stderr, the clock. Never: writes when stderr is
-not a terminal, or more than ten times a second.
+Gets: `Progress` values, of an indexing run or an evaluation. Gives: nothing. Touches: stderr, the
+clock. Never: writes when stderr is not a terminal, or more than ten times a second.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 from . import output
 
 if TYPE_CHECKING:
-    from indexer import Progress
+    from indexer import Progress as Indexing
+    from retrieval.evaluation.schema import Progress as Evaluating
+
+    Progress = Indexing | Evaluating
 
 INTERVAL_S = 0.1
 WINDOW_S = 20.0
@@ -27,6 +30,7 @@ class ProgressLine:
         self._shown = sys.stderr.isatty() and not quiet
         self._at_first = at_first
         self._next_s = 0.0
+        self._what = ""
         self._seen: deque[tuple[float, int]] = deque()
 
     def __call__(self, progress: Progress) -> None:
@@ -34,6 +38,9 @@ class ProgressLine:
         if not self._shown or now_s < self._next_s:
             return
         self._next_s = now_s + INTERVAL_S
+        if progress.what != self._what:  # another step, which has a pace of its own
+            self._what = progress.what
+            self._seen.clear()
         self._seen.append((now_s, progress.done))
         while now_s - self._seen[0][0] > WINDOW_S:
             self._seen.popleft()
@@ -54,9 +61,10 @@ class ProgressLine:
 
 
 def describe(progress: Progress, rate: float) -> str:
-    """``1,234 of 10,000 files, 56.0 a second, 2 failed, 3 min left``; `rate` in files a second."""
+    """``1,234 of 10,000 files, 56.0 a second, 2 failed, 3 min left``; `rate`: of them a second."""
     known = progress.total is not None
-    parts = [f"{progress.done:,}" + (f" of {progress.total:,}" if known else "") + " files"]
+    parts = [f"{progress.done:,}" + (f" of {progress.total:,}" if known else "")]
+    parts[0] += f" {progress.what}"
     if rate > 0:
         parts.append(f"{rate:,.1f} a second")
     if progress.failed:

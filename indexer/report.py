@@ -112,11 +112,13 @@ class Progress:
         done: files with an outcome so far.
         failed: those of them that failed.
         total: all files, when they could be counted beforehand.
+        what: is counted.
     """
 
     done: int
     failed: int
     total: int | None
+    what: str = "files"
 
 
 Watcher = Callable[[Progress], None]

@@ -18,13 +18,15 @@ import numpy as np
 
 from .collection import Collection
 from .errors import UsageError
+from .evaluation.embeddings import Embedder, Embedding
 from .evaluation.index_recall import index_recall
 from .evaluation.qrels import inverted
-from .evaluation.schema import Dataset, IndexRecall, Item, Judged, Ranks
+from .evaluation.schema import Dataset, IndexRecall, Item, Judged, Progress, Ranks, Watcher
 from .evaluation.searcher import Card, Found
+from .protocols import Encoder
 from .query.fusion import Weights
 from .query.parse import Part, Query
-from .schema import Channel, FloatArray
+from .schema import Channel, FloatArray, Modality
 
 FIRST = 10  # hits of a query that the report may show
 ASKED = 200  # queries of index recall, evenly spread
@@ -48,6 +50,7 @@ class DeployedCollection:
         where: str | None = None,
         captions_held_in: bool = False,
         depth: int = 100,
+        watch: Watcher | None = None,
     ) -> None:
         """Ask `collection`.
 
@@ -56,12 +59,14 @@ class DeployedCollection:
             where: a filter that every search gets.
             captions_held_in: whether pictures may be found by captions that aren't asked with.
             depth: hits of a query; ranks beyond are unknown.
+            watch: called with the progress.
         """
         self.notes: list[str] = []
         self._collection = collection
         self._where = where
         self._held_in = captions_held_in
         self._depth = depth
+        self._watch = watch or (lambda _: None)
 
     def search(
         self, task: Dataset, judged: Judged, vectors: Mapping[str, FloatArray]
@@ -73,6 +78,7 @@ class DeployedCollection:
             ranks = np.full(len(judged.documents), np.inf)
             first = np.full((len(task.queries), FIRST), -1, np.int64)
             for number, item in enumerate(task.queries):
+                self._watch(Progress(f"searches, {leg.name}", number, len(task.queries)))
                 given = {space: rows[number] for space, rows in vectors.items()}
                 hits = self._hits(task, Query((_part(item, given),), leg.weights, hidden))
                 rank_of = {key: rank for rank, key in enumerate(hits, start=1)}
@@ -182,6 +188,33 @@ class DeployedCollection:
         }
         pairs = zip(assets, task.corpus, strict=True)
         return [captions.get((asset, _words(item.text))) for asset, item in pairs]
+
+
+def embedding_of(collection: Collection, watch: Watcher | None = None) -> Embedding:
+    """How a collection encodes: by the encoder of its first channel, questions as it asks them.
+
+    Raises:
+        UsageError: the collection has no channel.
+    """
+    backends = collection.backends
+    if not backends.manifest.channels:
+        raise UsageError(f"The collection {collection.directory} encodes nothing.")
+    channel = backends.manifest.channels[0]
+
+    def embedder(encoder: Encoder) -> Embedder:
+        return Embedder(
+            encoder,
+            limits=backends.limits,
+            folder=collection.settings.embeddings,
+            stored=backends.probes,
+            watch=watch,
+        )
+
+    queries: dict[Modality, Embedder] = {}
+    for alias in channel.aliases:
+        if (export := backends.alias(alias)) is not None:
+            queries = {modality: embedder(export) for modality in alias.modalities} | queries
+    return Embedding(channel.encoder, embedder(backends.encoder(channel)), queries)
 
 
 def _fused(legs: Sequence[_Leg]) -> _Leg:

@@ -58,6 +58,11 @@ class Settings:
         return self.home / ".exports"
 
     @property
+    def embeddings(self) -> Path:
+        """The folder of vectors that evaluations have encoded; it may be deleted."""
+        return self.home / ".embeddings"
+
+    @property
     def compute(self) -> Compute:
         """What encoders are to compute with."""
         return Compute(self.device, self.precision, self.threads or None)

@@ -29,22 +29,10 @@ from ..schema import FloatArray, Modality, Role
 from ..vectors import fault
 from .cache import VectorCache
 from .perturb import Change
-from .schema import Item
+from .schema import Item, Progress, Watcher
 
 CHUNK = 256  # items whose inputs are in memory at once, and that are kept at once
 _ALIKE = 1e-5  # 1 - cosine; below it two vectors of one input are the same
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far the encoding of some items is."""
-
-    what: str
-    done: int
-    total: int
-
-
-Watcher = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +96,8 @@ class Embedder:
         return Embedded(np.stack([known.get(item.id, nothing) for item in items]), failed)
 
     def _tell(self, modality: Modality, change: Change | None, done: int, total: int) -> None:
-        how = f", {change.name}" if change else ""
-        self._watch(Progress(f"{modality}s encoded{how}", done, total))
+        how = f", {change.name}," if change else ""
+        self._watch(Progress(f"{modality}s{how} encoded", done, total))
 
     def _encode(
         self, items: Sequence[Item], role: Role, change: Change | None, failed: dict[str, str]

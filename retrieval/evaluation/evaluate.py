@@ -11,7 +11,7 @@ they are asked both ways; as the corpus the exact way alone, since a collection 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,8 +22,8 @@ from .card import card_of
 from .embeddings import Embedding
 from .exact import rank_exactly
 from .identify import identified, without
-from .judgements import further_qrels
-from .measures import DEFAULT, Measure, parse_measure, values_of
+from .judgements import further_qrels, unfindable
+from .measures import DEFAULT, Measure, parse_measure, values_of, with_unfindable
 from .perturb import Change
 from .qrels import fold, judged
 from .schema import (
@@ -35,10 +35,9 @@ from .schema import (
     Key,
     Measurement,
     Ranks,
-    Slice,
 )
 from .searcher import Card, Searcher
-from .significance import estimates, rsum
+from .significance import estimates, rsum, slices
 from .tasks import changed, clusters, directions, hold_in, sampled, slice_of
 
 FIRST = 10  # documents of each query that are kept for the report
@@ -76,9 +75,12 @@ class _Task:
     labels: str = ""
     change: Change | None = None
 
+    @property
+    def name(self) -> str:
+        return self.change.name if self.change else ""
+
     def key(self, way: str, legs: str = "fused") -> Key:
-        name = self.change.name if self.change else ""
-        return Key(self.data.direction, way, legs, self.labels, name)
+        return Key(self.data.direction, way, legs, self.labels, self.name)
 
 
 def evaluate(
@@ -128,6 +130,27 @@ def evaluate(
         index_recall=tuple(recalls),
         problems=dataset.problems,
         notes=(*notes, *(searcher.notes if searcher is not None else ())),
+        degraded=searcher is not None and bool(searcher.notes),
+        data={task.data.direction: task.data for task in tasks if not task.labels + task.name},
+    )
+
+
+def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
+    """One evaluation of several that measured different directions; cards' sections are united."""
+    card: dict[str, Card] = {}
+    for one in evaluations:
+        card = {name: {**card.get(name, {}), **section} for name, section in one.card.items()} | {
+            name: section for name, section in card.items() if name not in one.card
+        }
+    return Evaluation(
+        card=card,
+        measurements=tuple(row for one in evaluations for row in one.measurements),
+        rsum={key: estimate for one in evaluations for key, estimate in one.rsum.items()},
+        index_recall=tuple(row for one in evaluations for row in one.index_recall),
+        problems=tuple(dict.fromkeys(p for one in evaluations for p in one.problems)),
+        notes=tuple(dict.fromkeys(note for one in evaluations for note in one.notes)),
+        degraded=any(one.degraded for one in evaluations),
+        data={direction: data for one in evaluations for direction, data in one.data.items()},
     )
 
 
@@ -208,7 +231,7 @@ def _exact(
     whole = judged(data)
     ranks = np.full(len(whole.documents), np.inf)
     first = np.full((len(data.queries), FIRST), -1, np.int64)
-    for number in range(folds):
+    for number in range(1, folds + 1):
         part = fold(data, number, folds)
         asked = np.array([place_of_query[item.id] for item in part.queries], np.int64)
         held = np.array([place_of[item.id] for item in part.corpus], np.int64)
@@ -228,33 +251,22 @@ def _measured(
     options: EvaluateOptions,
 ) -> Measurement:
     values = values_of(measures, ranks)
+    if task.labels:  # others may know of relevant documents that this corpus lacks
+        corpus = [item.id for item in task.data.corpus]
+        asked = [item.id for item in task.data.queries]
+        ranks = with_unfindable(ranks, unfindable(task.data.qrels, asked, corpus))
+    values = values_of(measures, ranks)
     names = clusters(task.data)
-    slices = [
-        Slice(
-            field,
-            value,
-            len(places),
-            estimates({m: v[places] for m, v in values.items()}, names[places]),
-        )
-        for field in options.slices
-        for value, places in _slices(task.data, field)
-    ]
+    by = {field: [slice_of(item, field) for item in task.data.queries] for field in options.slices}
     return Measurement(
         key=key,
         queries=tuple(item.id for item in task.data.queries),
         clusters=names,
         ranks=ranks,
         measures=estimates(values, names),
-        slices=tuple(slices),
+        slices=slices(values, names, by),
         first=first,
     )
-
-
-def _slices(data: Dataset, field: str) -> Iterator[tuple[str, IntArray]]:
-    """(value, places of the queries that have it), in the order of the values."""
-    of_queries = np.array([slice_of(item, field) for item in data.queries], dtype=np.str_)
-    for value in np.unique(of_queries):
-        yield str(value), np.flatnonzero(of_queries == value)
 
 
 def _rsums(found: Sequence[Measurement]) -> dict[Key, Estimate]:

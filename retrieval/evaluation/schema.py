@@ -9,7 +9,7 @@ the ranks at which the relevant documents of a query came (`Ranks`), so a run ke
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -230,6 +230,9 @@ class Evaluation:
             values, in the order in which they are shown.
         rsum: sum of R@1, 5 and 10 of both directions, in percent, by the rest of the key
             (its direction is "both").
+        degraded: whether a part was missing while a collection was asked, so that better answers
+            may be; `notes` say which.
+        data: by direction, what was measured: the corpus that `Measurement.first` points into.
     """
 
     card: Mapping[str, Mapping[str, str | int | float | bool]]
@@ -238,3 +241,22 @@ class Evaluation:
     index_recall: tuple[IndexRecall, ...] = ()
     problems: tuple[Problem, ...] = ()
     notes: Sequence[str] = ()
+    data: Mapping[str, Dataset] = field(default_factory=dict)
+    degraded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far one step of an evaluation is.
+
+    Attributes:
+        what: is counted: ``images encoded``, ``searches`` ...
+    """
+
+    what: str
+    done: int
+    total: int
+    failed: int = 0
+
+
+Watcher = Callable[[Progress], None]

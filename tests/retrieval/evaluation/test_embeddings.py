@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from retrieval.errors import EncoderMismatchError
-from retrieval.evaluation.embeddings import Embedder, Embedding, Progress
+from retrieval.evaluation.embeddings import Embedder, Embedding
 from retrieval.evaluation.perturb import parse_changes
-from retrieval.evaluation.schema import Item
+from retrieval.evaluation.schema import Item, Progress
 from retrieval.probes import make_probes
 from retrieval.schema import FloatArray, Modality, Role
 from tests.corpus import picture

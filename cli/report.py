@@ -1,0 +1,140 @@
+"""The report of ``echolens evaluate``: tables on stdout, JSON, Markdown and plots in files.
+
+Gets: an evaluation, the paths of what is to be written. Gives: the report. Touches: stdout, those
+files. Never: computes a figure.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import output
+from .options import Call
+
+if TYPE_CHECKING:
+    from retrieval.evaluation.compare import Comparison
+    from retrieval.evaluation.gates import Gate, Verdict
+    from retrieval.evaluation.schema import Evaluation
+
+STDOUT = "-"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the report is to hold beside the tables, checked before anything is measured.
+
+    Attributes:
+        gates: conditions that must hold.
+        baseline: an earlier evaluation.
+        files: by format, the path to write to, or `STDOUT`.
+        plots: a folder.
+    """
+
+    gates: Sequence[Gate]
+    baseline: Evaluation | None
+    files: Mapping[str, str]
+    plots: Path | None
+
+
+def wanted(options: Mapping[str, Any]) -> Wanted:
+    """Read the options, and refuse what couldn't be done after minutes of measuring."""
+    from retrieval.errors import UsageError
+    from retrieval.evaluation.gates import parse_gate
+    from retrieval.evaluation.saved import load
+
+    files = {name: options[name] for name in ("json", "markdown") if options[name]}
+    if list(files.values()).count(STDOUT) > 1:
+        raise click.UsageError("Only one of --json and --markdown can go to stdout.")
+    for name, file in files.items():
+        if file != STDOUT and not Path(os.path.expanduser(file)).absolute().parent.is_dir():
+            raise click.UsageError(f"There is no folder for --{name} {file}.")
+    baseline = None
+    if options["baseline"]:
+        path = Path(os.path.expanduser(options["baseline"]))
+        try:
+            baseline = load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(
+                f"The baseline {path} can't be read: {error}.",
+                advice="Name a file that --json wrote.",
+            ) from error
+    plots = Path(os.path.expanduser(options["plots"])) if options["plots"] else None
+    return Wanted([parse_gate(text) for text in options["require"]], baseline, files, plots)
+
+
+def show(call: Call, evaluation: Evaluation, wanted: Wanted) -> Sequence[Verdict]:
+    """Write and print everything that is wanted; gives the gates' verdicts."""
+    from retrieval.evaluation.compare import compare
+    from retrieval.evaluation.gates import check
+
+    comparison = compare(evaluation, wanted.baseline) if wanted.baseline else None
+    verdicts = check(wanted.gates, evaluation)
+    pictures = _draw(call, evaluation, wanted.plots)
+    for form, file in wanted.files.items():
+        _write(call, file, _page(form, evaluation, comparison, verdicts, pictures, file))
+    if STDOUT not in wanted.files.values():
+        _print(evaluation, comparison, verdicts)
+    for note in (*evaluation.notes, *(comparison.notes if comparison else ())):
+        call.note(f"note: {note}")
+    for verdict in verdicts:
+        if not verdict.holds:
+            output.note(f"gate not met: {verdict.gate.text}. {verdict.why}")
+    return verdicts
+
+
+def _print(
+    evaluation: Evaluation, comparison: Comparison | None, verdicts: Sequence[Verdict]
+) -> None:
+    from retrieval.evaluation.report import tables
+
+    for number, table in enumerate(tables(evaluation, comparison, verdicts)):
+        if number:
+            output.line()
+        output.line(table.title)
+        output.table(table.head, table.rows, right=table.right)
+        if table.note:
+            output.line(table.note)
+
+
+def _page(
+    form: str,
+    evaluation: Evaluation,
+    comparison: Comparison | None,
+    verdicts: Sequence[Verdict],
+    pictures: Sequence[Path],
+    file: str,
+) -> str:
+    from retrieval.evaluation.report import markdown
+    from retrieval.evaluation.saved import dump
+
+    if form == "json":
+        return dump(evaluation) + "\n"
+    page = Path.cwd() if file == STDOUT else Path(os.path.expanduser(file)).absolute().parent
+    links = [os.path.relpath(picture.absolute(), page) for picture in pictures]
+    return markdown(evaluation, comparison, verdicts, links)
+
+
+def _draw(call: Call, evaluation: Evaluation, folder: Path | None) -> Sequence[Path]:
+    if folder is None:
+        return ()
+    from retrieval.evaluation.plots import draw
+
+    pictures = draw(evaluation, folder, evaluation.data)
+    call.note(f"plots: {', '.join(map(str, pictures))}")
+    return pictures
+
+
+def _write(call: Call, file: str, text: str) -> None:
+    from retrieval.durable import replace_file
+
+    if file == STDOUT:
+        output.line(text.rstrip("\n"))
+        return
+    replace_file(Path(os.path.expanduser(file)), text.encode())
+    call.note(f"written: {file}")
