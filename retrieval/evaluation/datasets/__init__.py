@@ -114,7 +114,7 @@ def _format_of(source: str | Path) -> tuple[str, Path]:
     """The format and the path that are meant."""
     path = Path(source)
     prefix, colon, rest = str(source).partition(":")
-    if not path.exists() and isinstance(source, str) and colon and prefix in FORMATS:
+    if not path.exists() and colon and prefix in FORMATS:
         if not Path(rest).exists():
             raise UsageError(f"There is no {rest}.", advice="Check the path.")
         return prefix, Path(rest)

@@ -1,0 +1,18 @@
+"""Where real data sets lie beside the repository, if they do; elsewhere their tests are skipped."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import ROOT
+
+DATA = ROOT.parent / "shared" / "data"
+FLICKR8K = DATA / "flickr8k"
+COCO_MINI = DATA / "coco-mini"
+
+needs_flickr8k = pytest.mark.skipif(
+    not (FLICKR8K / "images").is_dir(), reason="no Flickr8k in ../shared/data"
+)
+needs_coco_mini = pytest.mark.skipif(
+    not (COCO_MINI / "images").is_dir(), reason="no COCO pictures in ../shared/data"
+)
