@@ -38,12 +38,14 @@ class Tile:
         title: a line under it (a caption or a file's name).
         subtitle: a fainter line under that (its score).
         text: what a tile without a picture shows on its card; the title, if empty.
+        badge: in its corner; its rank, if None, and nothing, if empty.
     """
 
     picture: Callable[[], BinaryIO] | None
     title: str
     subtitle: str
     text: str = ""
+    badge: str | None = None
 
 
 def contact_sheet(
@@ -76,7 +78,9 @@ def contact_sheet(
         x = _MARGIN + (index % across) * (tile_px + _GAP)
         y = top + (index // across) * step_y
         sheet.paste(_tile(tile, tile_px), (x, y))
-        _badge(draw, (x, y), str(index + 1))
+        badge = str(index + 1) if tile.badge is None else tile.badge
+        if badge:
+            _badge(draw, (x, y), badge)
         _line(draw, (x, y + tile_px + 6), tile.title, (_TITLE_PX, _INK), tile_px)
         below = y + tile_px + 6 + _TITLE_PX + 6
         _line(draw, (x, below), tile.subtitle, (_SUBTITLE_PX, _FAINT), tile_px)

@@ -53,6 +53,15 @@ def test_heading_title_subtitle_and_text_leave_ink() -> None:
     assert contact_sheet([Tile(None, "", "")], heading="q", tile_px=120).height > plain.height
 
 
+def test_a_badge_is_the_rank_unless_it_is_given() -> None:
+    rank, same, other, none = (
+        contact_sheet([Tile(None, "", "", badge=badge)], tile_px=120).tobytes()
+        for badge in (None, "1", "query", "")
+    )
+    assert rank == same
+    assert len({rank, other, none}) == 3
+
+
 def test_broken_pictures_become_labelled_tiles(tmp_path: Path) -> None:
     tiles = [
         Tile(opener(corpus.text_named(tmp_path / "a.jpg")), "a.jpg", ""),
