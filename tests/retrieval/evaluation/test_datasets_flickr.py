@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -123,7 +124,7 @@ def test_flickr_annotations_hold_lists_of_captions(here: Path) -> None:
 
 
 def test_ones_own_jsonl_gives_its_columns_as_fields(here: Path) -> None:
-    rows = [
+    rows: list[Any] = [
         {"file_name": "a.jpg", "text": "a cat", "language": "en", "year": 2020, "tags": ["x"]},
         {"file_name": "a.jpg", "text": "eine Katze", "language": "de", "night": True, "by": ""},
         {"file_name": "a.jpg", "text": "two cats", "language": "en"},

@@ -148,10 +148,8 @@ def test_beir_asks_texts_for_texts(tmp_path: Path) -> None:
 
 
 def test_beir_counts_what_doesnt_fit_together(tmp_path: Path) -> None:
-    queries = [{"_id": f"q{n}", "text": "x"} for n in range(1, 6)] + [
-        {"_id": "q1", "text": "y"},
-        {"x": 1},
-    ]
+    queries: list[Any] = [{"_id": f"q{n}", "text": "x"} for n in range(1, 6)]
+    queries += [{"_id": "q1", "text": "y"}, {"x": 1}]
     rows = ["q1\td1\t1", "q1\td1\t3", "q2\td9\t1", "q3\td2\t0", "q9\td1\t1"]
     folder = beir(tmp_path, {"test": rows, "train": ["q4\td1\t1"]}, queries=queries)
     data = open_dataset(folder)

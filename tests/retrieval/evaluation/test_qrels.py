@@ -97,7 +97,7 @@ def test_judgements_by_places_are_those_by_ids(data: Dataset, other: Qrels | Non
 def test_places_of_no_judgement_at_all() -> None:
     found = judged(dataset({"a": {"0": 1.0}}), {})
     assert (found.starts.tolist(), len(found.documents)) == ([0, 0], 0)
-    assert (found.documents.dtype, found.gains.dtype) == ("int64", "float64")
+    assert [array.dtype.name for array in (found.documents, found.gains)] == ["int64", "float64"]
 
 
 @given(datasets(), st.dictionaries(IDS, st.sampled_from("xyz")))
