@@ -7,6 +7,7 @@ figure, prints.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,11 @@ def _of_collection(call: Call, options: Options, card: Card, progress: ProgressL
     with call.open() as collection:
         data = [make(collection, count) for make in (known_pictures, known_captions)]
         embedding = embedding_of(collection, progress)
-        chosen = _chosen(options, exact=False, changes=options["perturb"] or KNOWN_ITEM_CHANGES)
+        chosen = replace(
+            _chosen(options, changes=options["perturb"] or KNOWN_ITEM_CHANGES),
+            exact=False,
+            backwards=False,
+        )
         return joined(
             [
                 evaluate(
@@ -163,7 +168,7 @@ def _searcher(
     )
 
 
-def _chosen(options: Options, *, exact: bool = True, changes: str | None = None) -> EvaluateOptions:
+def _chosen(options: Options, *, changes: str | None = None) -> EvaluateOptions:
     from retrieval.evaluation.evaluate import EvaluateOptions
     from retrieval.evaluation.measures import DEFAULT
     from retrieval.evaluation.perturb import parse_changes
@@ -175,7 +180,6 @@ def _chosen(options: Options, *, exact: bool = True, changes: str | None = None)
         folds=options["folds"],
         held_in=options["held_in"],
         queries=options["queries"],
-        exact=exact,
         measures=options["measures"] or DEFAULT,
     )
 

@@ -73,6 +73,7 @@ class DeployedCollection:
     ) -> Iterator[Found]:
         """See `Searcher`."""
         keys, hidden, legs = self._keys(task), self._hidden(task), self._legs(task)
+        self._tell_absent(task, keys)
         place_of = {key: place for place, key in reversed([*enumerate(keys)]) if key is not None}
         for leg in (_fused(legs), *(legs if len(legs) > 1 else ())):
             ranks = np.full(len(judged.documents), np.inf)
@@ -96,7 +97,8 @@ class DeployedCollection:
                 rows = vectors[channel.space]
                 spread = np.linspace(0, len(rows) - 1, min(len(rows), ASKED)).astype(int)
                 store = self._collection.backends.vectors[channel.key]
-                found.append(index_recall(store, channel.key, rows[spread]))
+                name = f"{channel.key} by {task.queries[0].modality}"
+                found.append(index_recall(store, name, rows[spread]))
         return found
 
     def searchable(self, task: Dataset) -> Card:
@@ -131,6 +133,15 @@ class DeployedCollection:
         if results.degraded:
             self.notes += [note for note in results.notes if note not in self.notes]
         return [hit.document if by_document else hit.asset for hit in results]
+
+    def _tell_absent(self, task: Dataset, keys: Sequence[str | None]) -> None:
+        absent = sum(key is None for key in keys)
+        if absent:
+            note = (
+                f"The collection lacks {absent:,} of {len(keys):,} {task.corpus[0].modality}s "
+                f"of the data ({task.direction}): what asks for them counts as not found."
+            )
+            self.notes += [note] if note not in self.notes else []
 
     # What a task can find
 

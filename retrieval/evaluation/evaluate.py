@@ -14,18 +14,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from ..errors import UsageError
 from ..schema import FloatArray
 from .card import card_of
 from .embeddings import Embedding
 from .exact import rank_exactly
+from .folds import rank_in_folds
 from .identify import identified, without
 from .judgements import further_qrels, unfindable
 from .measures import DEFAULT, Measure, parse_measure, values_of, with_unfindable
 from .perturb import Change
-from .qrels import fold, judged
+from .qrels import judged
 from .schema import (
     Dataset,
     Estimate,
@@ -56,6 +55,7 @@ class EvaluateOptions:
         held_in: so many texts of each picture are not asked with, and may be found by.
         queries: at most so many of each direction; None for all.
         exact: whether the exact way is measured.
+        backwards: whether the other direction is measured too.
     """
 
     measures: tuple[str, ...] = DEFAULT
@@ -65,6 +65,7 @@ class EvaluateOptions:
     held_in: int = 0
     queries: int | None = None
     exact: bool = True
+    backwards: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,7 @@ def _tasks(dataset: Dataset, options: EvaluateOptions) -> tuple[list[_Task], lis
     """What is measured, and notes on what can't be."""
     notes: list[str] = []
     tasks: list[_Task] = []
-    for number, whole in enumerate(directions(dataset)):
+    for number, whole in enumerate(directions(dataset) if options.backwards else [dataset]):
         data = sampled(hold_in(whole, 0 if number else options.held_in), options.queries)
         if not data.queries:
             raise UsageError(
@@ -226,20 +227,7 @@ def _exact(
     corpus = embedding.of(data.corpus, "document", change).vectors
     if folds == 1:
         return rank_exactly(queries, corpus, judged(data), first=FIRST)
-    place_of_query = {item.id: place for place, item in enumerate(data.queries)}
-    place_of = {item.id: place for place, item in enumerate(data.corpus)}
-    whole = judged(data)
-    ranks = np.full(len(whole.documents), np.inf)
-    first = np.full((len(data.queries), FIRST), -1, np.int64)
-    for number in range(1, folds + 1):
-        part = fold(data, number, folds)
-        asked = np.array([place_of_query[item.id] for item in part.queries], np.int64)
-        held = np.array([place_of[item.id] for item in part.corpus], np.int64)
-        found, best = rank_exactly(queries[asked], corpus[held], judged(part), first=FIRST)
-        pairs = [np.arange(whole.starts[query], whole.starts[query + 1]) for query in asked]
-        ranks[np.concatenate(pairs)] = found.ranks
-        first[asked, : best.shape[1]] = held[best]
-    return Ranks(whole.starts, ranks, whole.gains), first
+    return rank_in_folds(data, queries, corpus, folds, first=FIRST)
 
 
 def _measured(
@@ -250,7 +238,6 @@ def _measured(
     measures: Sequence[Measure],
     options: EvaluateOptions,
 ) -> Measurement:
-    values = values_of(measures, ranks)
     if task.labels:  # others may know of relevant documents that this corpus lacks
         corpus = [item.id for item in task.data.corpus]
         asked = [item.id for item in task.data.queries]

@@ -290,7 +290,14 @@ def _keys(keys: Sequence[Key]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     telling = {"direction": True, "way": True, "legs": any(key.legs != "fused" for key in keys)}
     telling |= {name: any(getattr(key, name) for key in keys) for name in ("labels", "changed")}
     head = tuple(name for name, tells in telling.items() if tells)
-    return head, [tuple(printable(getattr(key, name)) or "-" for name in head) for key in keys]
+    return head, [tuple(_cell(key, name) for name in head) for key in keys]
+
+
+def _cell(key: Key, name: str) -> str:
+    """A part of a key; only a search has legs that could be fused."""
+    if name == "legs" and key.way != "deployed":
+        return "-"
+    return printable(getattr(key, name)) or "-"
 
 
 def _measures(rows: Iterable[Mapping[str, Estimate]], full: bool) -> list[str]:

@@ -211,7 +211,7 @@ class IndexRecall:
     """How much of the exact answer a vector store gives, which R@K can't tell.
 
     Attributes:
-        channel: its key.
+        channel: its key, and what it was asked by: ``starter-256/image by text``.
         queries: how many vectors were asked with.
         recall: by k, the mean share of the k exact nearest that are among the store's first k.
     """

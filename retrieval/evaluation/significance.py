@@ -68,9 +68,23 @@ def estimates(
         for measure, of_queries in values.items()
     ]
     points = [measure.over(of_queries) for measure, of_queries in values.items()]
-    names = [measure.name for measure in values]
     found = _estimate(points, statistics, count, len(places))
-    return dict(zip(names, found, strict=True))
+    return {
+        measure.name: _not_too_sure(one, count) if measure.unit == "percent" else one
+        for measure, one in zip(values, found, strict=True)
+    }
+
+
+def _not_too_sure(share: Estimate, count: int) -> Estimate:
+    """Where every query got 0, or every one 1, no resample differs; yet that isn't certainty.
+
+    Then the interval is Clopper and Pearson's (1934) for one trial a cluster, all with one outcome:
+    down to 0.025 ** (1 / count).
+    """
+    least = 0.025 ** (1 / count) if count else 0.0
+    if share.value == 1:
+        return Estimate(1.0, least, 1.0)
+    return Estimate(0.0, 0.0, 1 - least) if share.value == 0 else share
 
 
 def slices(

@@ -93,13 +93,14 @@ def test_a_row_a_measurement_and_columns_that_say_nothing_are_left_out() -> None
     assert plain.head == ("direction", "way", "queries", "R@1", "R@5", "MedR")
     assert plain.rows == (("text to image", "exact", "2", "25.4 ± 1.9", "50.0 ± 0.0", "14"),)
     assert plain.right.split() == ["queries", "R@1", "R@5", "MedR"]
-    rows = (row(), row(replace(T2I, legs="words")), row(replace(T2I, changed="blur:2")))
+    deployed = replace(T2I, way="deployed")
+    rows = (row(), row(deployed), row(replace(deployed, legs="words", changed="upper")))
     every = table(of(*rows), "Recall")
     assert every.head[:5] == ("direction", "way", "legs", "changed", "queries")
     assert [cells[2:4] for cells in every.rows] == [
+        ("-", "-"),
         ("fused", "-"),
-        ("words", "-"),
-        ("fused", "blur:2"),
+        ("words", "upper"),
     ]
 
 

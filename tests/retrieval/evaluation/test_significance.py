@@ -52,6 +52,8 @@ def test_the_interval_holds_the_value_within_what_was_seen(
     for measure in (MRR, MEDR):
         estimate = interval(measure, values, clusters)
         assert estimate.value == pytest.approx(measure.over(values))
+        if measure is MRR and set(values.tolist()) in ({0.0}, {1.0}):
+            continue  # one outcome alone was seen: see the test of a hundred of a hundred
         assert values.min() - 1e-9 <= estimate.low <= estimate.value
         assert estimate.value <= estimate.high <= values.max() + 1e-9
 
@@ -243,3 +245,15 @@ def test_runs_that_are_alike_are_told_apart_one_time_in_twenty() -> None:
 def test_a_rank_that_nobody_knows_can_not_be_tested() -> None:
     with pytest.raises(ValueError, match="finite"):
         paired_test(np.array([1.0, math.inf]), np.array([1.0, 2.0]), ["a", "b"])
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_hundred_of_a_hundred_are_no_certainty(share: float) -> None:
+    """Of 100 pictures that were all found, 96.4 % may be what holds of others."""
+    values = {parse_measure("r@1"): np.full(100, share)}
+
+    found = estimates(values, [str(number) for number in range(100)])["r@1"]
+
+    assert found.value == share
+    assert max(found.high - share, share - found.low) == pytest.approx(1 - 0.025 ** (1 / 100))
+    assert found.high - found.low == pytest.approx(0.0362, abs=1e-4)

@@ -1,0 +1,389 @@
+"""The straight line: both directions, both ways, and no leak between them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexer import IndexOptions, create, index
+from retrieval import Collection
+from retrieval.deployed import DeployedCollection, embedding_of
+from retrieval.errors import UsageError
+from retrieval.evaluation.datasets import open_dataset
+from retrieval.evaluation.embeddings import Embedder, Embedding
+from retrieval.evaluation.evaluate import EvaluateOptions, evaluate, joined
+from retrieval.evaluation.perturb import parse_changes
+from retrieval.evaluation.schema import Dataset, Evaluation, Key, Measurement
+from retrieval.known_items import known_captions, known_pictures
+from tests.collections import settings
+from tests.corpus import picture
+from tests.encoders import HashEncoder
+from tests.retrieval.evaluation.sets import coco_set
+
+T2I, I2T = "text to image", "image to text"
+HASH = Embedding("hash:", Embedder(HashEncoder()))
+
+
+@pytest.fixture
+def captions(tmp_path: Path) -> Path:
+    return coco_set(tmp_path / "coco", pictures=8, captions=5)
+
+
+@pytest.fixture
+def photos(captions: Path, tmp_path: Path) -> Collection:
+    """A collection of the data set, captions and all, and of one picture more."""
+    photos = create("photos", settings=settings(tmp_path / "home"))
+    index([], photos, options=IndexOptions(captions=str(captions)))
+    extra = tmp_path / "extra"
+    extra.mkdir()
+    index([picture(extra / "stranger.png", colour=(200, 40, 40), seed=99)], photos)
+    return photos
+
+
+def data(captions: Path) -> Dataset:
+    return open_dataset(captions)
+
+
+def row(found: Evaluation, key: Key) -> Measurement:
+    return next(one for one in found.measurements if one.key == key)
+
+
+def value(found: Evaluation, key: Key, measure: str = "r@1") -> float:
+    return row(found, key).measures[measure].value
+
+
+def test_exact_ranks_are_those_of_sorting_cosines(captions: Path) -> None:
+    given = data(captions)
+    found = evaluate(given, HASH)
+
+    encoder = HashEncoder()
+    texts = encoder.encode("text", [item.text for item in given.queries], role="query")
+    pictures = HASH.of(found.data[T2I].corpus, "document").vectors
+    scores = texts @ pictures.T
+    owner = np.array([int(item.id) // 100 - 1 for item in given.queries])
+    own = scores[np.arange(len(owner)), owner]
+    ahead = (scores > own[:, None]).sum(axis=1)
+    tied = ((scores == own[:, None]) & (np.arange(8)[None] < owner[:, None])).sum(axis=1)
+    assert row(found, Key(T2I)).ranks.ranks.tolist() == (1 + ahead + tied).tolist()
+    assert value(found, Key(T2I)) == pytest.approx(float((ahead + tied == 0).mean()))
+
+
+def test_both_directions_are_measured_and_summed(captions: Path) -> None:
+    found = evaluate(data(captions), HASH)
+
+    assert [one.key for one in found.measurements] == [Key(T2I), Key(I2T)]
+    assert len(row(found, Key(T2I)).queries) == 40
+    assert len(row(found, Key(I2T)).queries) == 8
+    assert set(row(found, Key(T2I)).clusters) == set(row(found, Key(I2T)).clusters)
+    expected = sum(
+        100 * value(found, Key(d), m) for d in (T2I, I2T) for m in ("r@1", "r@5", "r@10")
+    )
+    assert found.rsum[Key("both")].value == pytest.approx(expected)
+
+
+def test_an_image_has_all_its_captions_as_answers(captions: Path) -> None:
+    found = evaluate(data(captions), HASH)
+
+    assert np.diff(row(found, Key(I2T)).ranks.starts).tolist() == [5] * 8
+
+
+def test_copies_of_a_picture_are_one_and_told(captions: Path) -> None:
+    folder = captions.parent.parent / "val2017"
+    shutil.copy(folder / f"{1:012}.jpg", folder / f"{2:012}.jpg")
+
+    found = evaluate(data(captions), HASH)
+
+    assert [(p.what, p.count) for p in found.problems] == [("images that are copies of another", 1)]
+    assert len(found.data[T2I].corpus) == 7
+    assert len(found.data[I2T].queries) == 7
+    assert np.diff(row(found, Key(I2T)).ranks.starts).tolist()[0] == 10
+
+
+def test_a_picture_that_cannot_be_decoded_is_told_and_leaves_with_its_captions(
+    captions: Path,
+) -> None:
+    (captions.parent.parent / "val2017" / f"{3:012}.jpg").write_bytes(b"no picture at all")
+
+    found = evaluate(data(captions), HASH)
+
+    told = {problem.what: problem.count for problem in found.problems}
+    assert told == {
+        "images that can't be decoded": 1,
+        "queries that lose all that answers them": 5,
+    }
+    assert len(row(found, Key(T2I)).queries) == 35
+
+
+def test_nothing_that_can_be_decoded_is_an_error(captions: Path) -> None:
+    for path in (captions.parent.parent / "val2017").iterdir():
+        path.write_text(path.name)
+
+    with pytest.raises(UsageError, match=r"Nothing of .* can be measured: 8 images"):
+        evaluate(data(captions), HASH)
+
+
+def test_folds_rank_each_picture_within_its_part(captions: Path) -> None:
+    found = evaluate(data(captions), HASH, options=EvaluateOptions(folds=4))
+
+    ranks = row(found, Key(T2I)).ranks
+    assert ranks.ranks.max() <= 2
+    assert row(found, Key(I2T)).ranks.ranks.max() <= 10
+    first = row(found, Key(T2I)).first
+    assert all(set(places[places >= 0].tolist()) <= {n // 5 // 2 * 2, n // 5 // 2 * 2 + 1}
+               for n, places in enumerate(first))  # fmt: skip
+
+
+def test_answers_in_several_folds_are_refused(captions: Path) -> None:
+    given = data(captions)
+    qrels = {**given.qrels, "100": {"1": 1.0, "8": 1.0}}
+
+    with pytest.raises(UsageError, match="can't be cut into folds"):
+        evaluate(replace(given, qrels=qrels), HASH, options=EvaluateOptions(folds=2))
+
+
+def test_slices_and_samples(captions: Path) -> None:
+    options = EvaluateOptions(slices=("index", "length"), queries=12)
+    found = evaluate(data(captions), HASH, options=options)
+    again = evaluate(data(captions), HASH, options=options)
+
+    one = row(found, Key(T2I))
+    assert len(one.queries) == 12
+    assert one.queries == row(again, Key(T2I)).queries
+    of_index = [part for part in one.slices if part.field == "index"]
+    assert sum(part.queries for part in of_index) == 12
+    assert {part.field for part in one.slices} == {"index", "length"}
+
+
+def test_a_change_spoils_pictures_in_both_directions_and_words_as_questions(captions: Path) -> None:
+    options = EvaluateOptions(changes=parse_changes("grey,upper"))
+    found = evaluate(data(captions), HASH, options=options)
+
+    changed = [(one.key.direction, one.key.changed) for one in found.measurements]
+    assert changed == [(T2I, ""), (T2I, "grey"), (T2I, "upper"), (I2T, ""), (I2T, "grey")]
+    assert value(found, Key(T2I, changed="grey"), "mrr") < value(found, Key(T2I), "mrr")
+
+
+# --- through a collection -------------------------------------------------------------------------
+
+
+def through(photos: Collection, captions: Path, **options: object) -> Evaluation:
+    chosen = EvaluateOptions(**options)  # type: ignore[arg-type]
+    searcher = DeployedCollection(photos, captions_held_in=bool(chosen.held_in))
+    return evaluate(data(captions), embedding_of(photos), options=chosen, searcher=searcher)
+
+
+def test_without_strangers_both_ways_agree(captions: Path, tmp_path: Path) -> None:
+    photos = create("alone", settings=settings(tmp_path / "home"))
+    index([], photos, options=IndexOptions(captions=str(captions)))
+    with photos:
+        found = through(photos, captions)
+
+    for direction in (T2I, I2T):
+        exact, deployed = (row(found, Key(direction, way)) for way in ("exact", "deployed"))
+        for name in ("r@1", "r@5"):
+            assert deployed.measures[name].value == pytest.approx(
+                exact.measures[name].value, abs=0.1
+            )
+        assert deployed.ranks.depth == 100
+    assert [one.recall[10].value for one in found.index_recall] == [1.0, 1.0]
+    assert not found.degraded
+
+
+def test_what_else_the_collection_holds_is_searched_too(photos: Collection, captions: Path) -> None:
+    with photos:
+        found = through(photos, captions)
+
+    assert found.card[f"searchable, {T2I}"]["documents"] == 8 * 6 + 1
+    assert found.card[f"searchable, {T2I}"]["of the corpus in the collection"] == 8
+    deployed = row(found, Key(T2I, "deployed"))
+    assert (deployed.first[:, :9] == -1).any(), "the stranger is no picture of the data set"
+
+
+def test_a_caption_never_finds_its_picture_by_its_own_words(tmp_path: Path) -> None:
+    """No leak: each caption has a word of its own, by which it would be found at once."""
+    captions = coco_set(tmp_path / "coco", pictures=8, captions=3)
+    held = json.loads(captions.read_text())
+    for annotation in held["annotations"]:
+        annotation["caption"] = f"a thing called word{annotation['id']}"
+    captions.write_text(json.dumps(held))
+    photos = create("photos", settings=settings(tmp_path / "home"))
+    index([], photos, options=IndexOptions(captions=str(captions)))
+    with photos:
+        alone, held_in = through(photos, captions), through(photos, captions, held_in=1)
+        found = photos.search("word302", modality="image", k=1)
+
+    assert found[0].fields["coco_id"] == 3, "a search of one's own does find it by its words"
+    assert {one.key.legs for one in alone.measurements} == {"fused"}
+    assert alone.card[f"searchable, {T2I}"]["legs"] == "test-hash-32/image"
+    asked = row(held_in, Key(T2I, "deployed", "words"))
+    assert len(asked.queries) == 8 * 2
+    assert not {query for query in asked.queries if int(query) % 100 == 0}
+    assert held_in.card[f"searchable, {T2I}"]["documents hidden"] == 8 * 2
+    assert asked.measures["r@1"].value == 1 / 8, "all held-in captions fit alike"
+
+
+def test_a_text_that_is_asked_with_is_hidden_wherever_it_stands(tmp_path: Path) -> None:
+    """The held-in caption of one picture may be another's question, word for word."""
+    captions = coco_set(tmp_path / "coco", pictures=2, captions=2)
+    held = json.loads(captions.read_text())
+    held["annotations"][0]["caption"] = held["annotations"][3]["caption"]
+    captions.write_text(json.dumps(held))
+    photos = create("photos", settings=settings(tmp_path / "home"))
+    index([], photos, options=IndexOptions(captions=str(captions)))
+    with photos:
+        found = through(photos, captions, held_in=1)
+
+    assert found.card[f"searchable, {T2I}"]["documents hidden"] == 3
+
+
+def test_legs_stand_alone_beside_what_they_give_together(
+    photos: Collection, captions: Path
+) -> None:
+    with photos:
+        found = through(photos, captions, held_in=1)
+
+    legs = [one.key.legs for one in found.measurements if one.key.way == "deployed"]
+    assert legs == ["fused", "test-hash-32/image", "test-hash-32/text", "words", "fused"]
+
+
+def test_a_picture_that_the_collection_lacks_counts_as_not_found(
+    captions: Path, tmp_path: Path
+) -> None:
+    photos = create("photos", settings=settings(tmp_path / "home"))
+    folder = captions.parent.parent / "val2017"
+    index([folder / f"{number:012}.jpg" for number in range(1, 8)], photos)
+    with photos:
+        searcher = DeployedCollection(photos)
+        found = evaluate(data(captions), embedding_of(photos), searcher=searcher)
+
+    ranks = row(found, Key(T2I, "deployed")).ranks.ranks
+    assert np.isinf(ranks).tolist() == [False] * 35 + [True] * 5
+    assert found.degraded
+    assert any("lacks 1 of 8 images" in note for note in found.notes)
+    assert any("lacks 40 of 40 texts" in note for note in found.notes)
+
+
+def test_a_filter_holds_for_every_search(photos: Collection, captions: Path) -> None:
+    with photos:
+        searcher = DeployedCollection(photos, where="coco_id <= 4")
+        found = evaluate(data(captions), embedding_of(photos), searcher=searcher)
+
+    ranks = row(found, Key(T2I, "deployed")).ranks.ranks
+    assert np.isinf(ranks).tolist() == [False] * 20 + [True] * 20
+
+
+def test_a_collection_is_asked_with_spoilt_questions_and_never_holds_spoilt_pictures(
+    photos: Collection, captions: Path
+) -> None:
+    with photos:
+        found = through(photos, captions, changes=parse_changes("grey,upper"))
+
+    asked = [
+        (one.key.direction, one.key.changed)
+        for one in found.measurements
+        if one.key.way == "deployed"
+    ]
+    assert asked == [(T2I, ""), (T2I, "upper"), (I2T, ""), (I2T, "grey")]
+
+
+def test_another_encoder_than_the_collections_is_refused(
+    photos: Collection, captions: Path
+) -> None:
+    from retrieval.errors import EncoderMismatchError
+
+    with photos:
+        stored = photos.backends.probes
+        shifted = Embedding("hash:", Embedder(HashEncoder("shifted"), stored=stored))
+        with pytest.raises(EncoderMismatchError):
+            evaluate(data(captions), shifted, searcher=DeployedCollection(photos))
+
+
+# --- a collection by itself -----------------------------------------------------------------------
+
+
+def test_pictures_of_a_collection_find_themselves(photos: Collection) -> None:
+    with photos:
+        known = known_pictures(photos, 5)
+        assert known is not None
+        assert len(known.queries) == 5
+        options = EvaluateOptions(exact=False, backwards=False, changes=parse_changes("jpeg:30"))
+        searcher = DeployedCollection(photos)
+        found = evaluate(known, embedding_of(photos), options=options, searcher=searcher)
+
+    assert [one.key.changed for one in found.measurements] == ["", "jpeg:30"]
+    assert value(found, Key("image to image", "deployed")) == 1
+    assert found.index_recall[0].recall[1].value == 1
+
+
+def test_captions_of_a_collection_find_their_pictures_without_their_own_words(
+    photos: Collection,
+) -> None:
+    with photos:
+        known = known_captions(photos, 100)
+        assert known is not None
+        assert len(known.queries) == 8
+        options = EvaluateOptions(exact=False, backwards=False)
+        searcher = DeployedCollection(photos)
+        found = evaluate(known, embedding_of(photos), options=options, searcher=searcher)
+
+    assert 0 < value(found, Key(T2I, "deployed"), "mrr") < 1
+
+
+def test_a_caption_that_two_pictures_have_asks_for_neither(
+    photos: Collection, tmp_path: Path
+) -> None:
+    twins = tmp_path / "twins"
+    twins.mkdir()
+    for name in ("a", "b"):
+        picture(twins / f"{name}.png", seed=ord(name))
+        (twins / f"{name}.txt").write_text("the very same words")
+    photos.close()
+    index([twins], photos)
+    with photos:
+        known = known_captions(photos, 100)
+
+    assert known is not None
+    assert "the very same words" not in {item.text for item in known.queries}
+
+
+def test_a_collection_without_pictures_has_no_known_ones(tmp_path: Path) -> None:
+    photos = create("texts", settings=settings(tmp_path / "home"))
+    text = tmp_path / "note.txt"
+    text.write_text("some words about a red car")
+    index([text], photos)
+    with photos:
+        assert known_pictures(photos, 5) is None
+        assert known_captions(photos, 5) is None
+
+
+def test_evaluations_of_two_directions_are_joined(photos: Collection) -> None:
+    options = EvaluateOptions(exact=False, backwards=False)
+    with photos:
+        both = [known_pictures(photos, 5), known_captions(photos, 5)]
+        found = joined(
+            [
+                evaluate(
+                    one, embedding_of(photos), options=options, searcher=DeployedCollection(photos)
+                )
+                for one in both
+                if one is not None
+            ]
+        )
+
+    assert [one.key.direction for one in found.measurements] == ["image to image", T2I]
+    assert set(found.data) == {"image to image", T2I}
+    assert {"searchable, image to image", f"searchable, {T2I}", "encoder"} <= set(found.card)
+
+
+def test_the_digest_tells_data_apart(captions: Path) -> None:
+    given = data(captions)
+    one = evaluate(given, HASH).card["data"]["digest"]
+    shorter = replace(given, queries=given.queries[1:], qrels=dict(list(given.qrels.items())[1:]))
+
+    assert evaluate(given, HASH).card["data"]["digest"] == one
+    assert evaluate(shorter, HASH).card["data"]["digest"] != one
