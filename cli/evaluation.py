@@ -39,6 +39,8 @@ def measured(call: Call, options: Options, card: Card, progress: ProgressLine) -
         return _of_run(options, card)
     if options["data"] is None:
         return _of_collection(call, options, card, progress)
+    if options["encoder"] and call.collection is not None:
+        raise click.UsageError("A collection has its encoder: name it or --encoder, not both.")
     data = _data(options)
     collection = None if options["encoder"] else _collection(call)
     if collection is None:
