@@ -37,7 +37,7 @@ from .schema import (
 )
 from .searcher import Card, Searcher
 from .significance import estimates, rsum, slices
-from .tasks import changed, clusters, directions, hold_in, sampled, slice_of
+from .tasks import LENGTH, changed, clusters, directions, hold_in, sampled, values_to_slice_by
 
 FIRST = 10  # documents of each query that are kept for the report
 RSUM_OF = ("text to image", "image to text")
@@ -106,6 +106,7 @@ def evaluate(
         EcholensError: what the encoder or the searcher raises.
     """
     measures = tuple(map(parse_measure, options.measures))
+    _check_slices(dataset, options)
     dataset = _readable(identified(dataset), embedding)
     tasks, notes = _tasks(dataset, options)
     found: list[Measurement] = []
@@ -153,6 +154,16 @@ def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
         degraded=any(one.degraded for one in evaluations),
         data={direction: data for one in evaluations for direction, data in one.data.items()},
     )
+
+
+def _check_slices(dataset: Dataset, options: EvaluateOptions) -> None:
+    known = {name for item in (*dataset.queries, *dataset.corpus) for name in item.fields}
+    for field in options.slices:
+        if field not in {LENGTH, *known}:
+            raise UsageError(
+                f"{dataset.name} has no field `{field}` that it could be sliced by.",
+                advice=f"Known: {', '.join(sorted({LENGTH, *known}))}.",
+            )
 
 
 def _readable(dataset: Dataset, embedding: Embedding) -> Dataset:
@@ -244,7 +255,7 @@ def _measured(
         ranks = with_unfindable(ranks, unfindable(task.data.qrels, asked, corpus))
     values = values_of(measures, ranks)
     names = clusters(task.data)
-    by = {field: [slice_of(item, field) for item in task.data.queries] for field in options.slices}
+    by = values_to_slice_by(task.data, options.slices)
     return Measurement(
         key=key,
         queries=tuple(item.id for item in task.data.queries),

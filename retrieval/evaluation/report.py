@@ -60,7 +60,7 @@ def tables(
         evaluation: what was measured.
         comparison: with a baseline.
         verdicts: of gates.
-        full: every measure, every row's slices, more of the queries that got worse, the run card.
+        full: every measure, more of the queries that got worse, the run card.
     """
     found = [
         _main(evaluation, full),
@@ -166,8 +166,7 @@ def _main(evaluation: Evaluation, full: bool) -> Table:
 
 def _slices(evaluation: Evaluation, full: bool) -> Iterable[Table]:
     for row in evaluation.measurements:
-        plain = (row.key.legs, row.key.labels, row.key.changed) == ("fused", "", "")
-        if full or plain:
+        if (row.key.legs, row.key.labels, row.key.changed) == ("fused", "", ""):
             for field in dict.fromkeys(part.field for part in row.slices):
                 yield _slice_table(row, field, full)
 

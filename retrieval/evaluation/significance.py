@@ -14,6 +14,7 @@ Neither the order of queries nor that of clusters matters: clusters are sorted b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,7 @@ MOST_SLICES = 100
 OUTSIDE = RESAMPLES * 25 // 1000  # those beyond either end of a 95 % interval
 
 _SEED = 0xEC40
+_WORD = 10**18  # sorts behind every number
 _CELLS = 1 << 20  # of a block of resamples x queries: what bounds the memory (8 MB an array)
 
 # (r, m) float64, how often each of m clusters was drawn in r resamples -> (r,) the statistic.
@@ -92,7 +94,7 @@ def slices(
     clusters: Sequence[str],
     by: Mapping[str, Sequence[str]],
 ) -> tuple[Slice, ...]:
-    """The measures over the queries that have the same value of a field, in the order of values.
+    """The measures over the queries that have the same value of a field, values in natural order.
 
     Args:
         values: by measure, (n,) what each query got.
@@ -111,12 +113,19 @@ def slices(
                 f"Field `{field}` has {len(known):,} values; slices go up to {MOST_SLICES}.",
                 advice="Slice by a field that many queries share a value of, such as `language`.",
             )
-        for number, value in enumerate(known.tolist()):
-            chosen = place == number
+        names_of = known.tolist()
+        for number in sorted(range(len(known)), key=lambda one: _natural(names_of[one])):
+            value, chosen = names_of[number], place == number
             some = {measure: of_queries[chosen] for measure, of_queries in values.items()}
             count = int(np.count_nonzero(chosen))
             found.append(Slice(field, value, count, estimates(some, names[chosen].tolist())))
     return tuple(found)
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """A key by which 6 comes before 11, and numbers before words."""
+    parts = re.split(r"(\d{1,18})", text)
+    return [(int(part), "") if part.isdecimal() else (_WORD, part) for part in parts if part]
 
 
 def rsum(directions: Sequence[tuple[Ranks, Sequence[str]]]) -> Estimate:

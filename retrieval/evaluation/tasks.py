@@ -7,15 +7,18 @@ search.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from .perturb import Change
 from .qrels import inverted, turned
 from .schema import Dataset, Item
 
-SLICED_LENGTHS = ((5, "up to 5 words"), (10, "6 to 10 words"), (20, "11 to 20 words"))
-LONGER = "over 20 words"
+LENGTH = "length"
+_LENGTHS = ((5, "1 to 5 words"), (10, "6 to 10 words"), (20, "11 to 20 words"))
+_LONGER = "21 words or more"
+_DENSE = re.compile("[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
 
 
 def directions(dataset: Dataset) -> list[Dataset]:
@@ -55,13 +58,25 @@ def clusters(task: Dataset) -> tuple[str, ...]:
     return tuple(next(iter(task.qrels[item.id])) for item in task.queries)
 
 
-def slice_of(item: Item, field: str) -> str:
-    """The value of a query in a field; ``length`` is that of its text, in words or characters."""
-    if field != "length":
-        return str(item.fields.get(field, "(none)"))
-    words = item.text.split()
-    count = len(words) if len(words) > 1 or item.text.isascii() else len(item.text) // 2
-    return next((name for most, name in SLICED_LENGTHS if count <= most), LONGER)
+def values_to_slice_by(task: Dataset, fields: Iterable[str]) -> dict[str, list[str]]:
+    """By field, the value of each query; fields that no query has are left out.
+
+    ``length`` is that of a text: in words, or in scripts that put no spaces between words in pairs
+    of characters, which is about as long as a word is.
+    """
+    found: dict[str, list[str]] = {}
+    for field in fields:
+        if field == LENGTH and task.queries[0].media is None:
+            found[field] = [_length(item.text) for item in task.queries]
+        elif any(field in item.fields for item in task.queries):
+            found[field] = [str(item.fields.get(field, "-")) for item in task.queries]
+    return found
+
+
+def _length(text: str) -> str:
+    dense = len(_DENSE.findall(text))
+    count = dense / 2 + len(_DENSE.sub(" ", text).split())
+    return next((name for most, name in _LENGTHS if count <= most), _LONGER)
 
 
 def _asking(dataset: Dataset, queries: Sequence[Item]) -> Dataset:

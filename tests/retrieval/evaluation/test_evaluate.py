@@ -156,7 +156,35 @@ def test_slices_and_samples(captions: Path) -> None:
     assert one.queries == row(again, Key(T2I)).queries
     of_index = [part for part in one.slices if part.field == "index"]
     assert sum(part.queries for part in of_index) == 12
-    assert {part.field for part in one.slices} == {"index", "length"}
+    assert [part.value for part in of_index] == ["0", "1", "2", "4"]
+    assert [part.value for part in one.slices if part.field == "length"] == [
+        "1 to 5 words",
+        "6 to 10 words",
+    ]
+    assert row(found, Key(I2T)).slices == (), "pictures have neither"
+
+
+def test_a_field_that_nothing_has_is_refused(captions: Path) -> None:
+    with pytest.raises(UsageError, match="no field `colour`") as refused:
+        evaluate(data(captions), HASH, options=EvaluateOptions(slices=("colour",)))
+    assert "index" in refused.value.advice
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        ("a dog", "1 to 5 words"),
+        ("一个人在雪地里滑雪。", "1 to 5 words"),
+        ("狗" * 15, "6 to 10 words"),
+    ],
+)
+def test_a_length_in_words_is_one_in_any_script(captions: Path, text: str, length: str) -> None:
+    given = data(captions)
+    queries = tuple(replace(item, text=text) for item in given.queries)
+    options = EvaluateOptions(slices=("length",))
+    found = evaluate(replace(given, queries=queries), HASH, options=options)
+
+    assert [part.value for part in row(found, Key(T2I)).slices] == [length]
 
 
 def test_a_change_spoils_pictures_in_both_directions_and_words_as_questions(captions: Path) -> None:
