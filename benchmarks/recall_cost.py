@@ -36,7 +36,6 @@ from retrieval.schema import FloatArray
 
 CAPTIONS = 5  # of a picture
 NOISE = 0.33  # in every dimension of a caption; a picture's norm is 1
-GRID = 2.0**12
 CUTS = (1, 5, 10)
 BATCH = 64  # pictures, as CLIP_benchmark has by default
 TOLERANCE = 1e-6
@@ -129,11 +128,7 @@ def child(name: str, where: str) -> Any:
 
 
 def made(pictures: int, dim: int) -> tuple[FloatArray, FloatArray]:
-    """(n, dim) pictures and (5 n, dim) captions, the same ones each time.
-
-    Rounded to multiples of 2^-12: a sum of products of such numbers below 1 is exact in float32, in
-    whatever order they are added up. So scores can't differ by rounding, only ranks by definition.
-    """
+    """(n, dim) pictures and (5 n, dim) captions, norm 1, the same ones each time."""
     random = np.random.default_rng(0)
     images = np.empty((pictures, dim), np.float32)
     captions = np.empty((CAPTIONS * pictures, dim), np.float32)
@@ -149,9 +144,9 @@ def made(pictures: int, dim: int) -> tuple[FloatArray, FloatArray]:
 
 
 def unit(vectors: FloatArray) -> FloatArray:
-    """Norm 1 but for a thousandth, so that no score is 1 or more; on the grid."""
-    vectors *= np.float32(0.999 * GRID) / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.round(vectors) / np.float32(GRID)
+    """The rows with norm 1; in place."""
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors
 
 
 def pictures_of_captions(pictures: int) -> Judged:

@@ -10,7 +10,8 @@ In one process, over random vectors (see recall_cost.py, which compares time and
 - Measures of a run of 100 documents with graded judgements with ranx and ir_measures.
 - COCO's 5K and 1K, CxC's and ECCV Caption's with eccv_caption, under the ids of COCO's test split.
 
-The others are given rankings by a plain sort of all scores, not those that Echolens made.
+The others are given rankings by a plain sort of all scores, not those that Echolens made. Ties
+stay in the order of the corpus: trec_eval, under ir_measures, would break them by names.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from retrieval.schema import FloatArray
 DEPTH = 100  # of the runs that ranx and ir_measures get
 LISTED = 500  # of the rankings that eccv_caption gets: more than any of its measures looks at
 FOLDS = 5
+GRID = 2.0**12
 
 RANX = {
     "map": "map", "map@10": "map@10", "mrr": "mrr", "mrr@10": "mrr@10", "ndcg": "ndcg",
@@ -70,7 +72,7 @@ def main() -> None:
     print(machine())
     print(f"{CAPTIONS * pictures:,} captions x {pictures:,} pictures x {dim}\n")
     vectors = made(pictures, dim)
-    rows = [*clip_benchmark(*vectors), *graded(*vectors), *coco(dim)]
+    rows = [*clip_benchmark(*vectors), *graded(*map(on_grid, vectors)), *coco(dim)]
     table(
         ("", "measure", "ours", "theirs", "difference"),
         ((whose, what, f"{a:.8f}", f"{b:.8f}", f"{abs(a - b):.1e}") for whose, what, a, b in rows),
@@ -79,6 +81,15 @@ def main() -> None:
     print(f"\n{len(rows)} figures, {len(unequal)} of them not equal to {TOLERANCE:g}")
     if unequal:
         raise SystemExit(1)
+
+
+def on_grid(vectors: FloatArray) -> FloatArray:
+    """The vectors rounded to multiples of 2^-12.
+
+    A sum of products of such numbers that stays below 1 is exact in float32, in whatever order they
+    are added up. So no rounding can change a rank, and what differs differs by definition.
+    """
+    return np.round(vectors * np.float32(0.999 * GRID)) / np.float32(GRID)
 
 
 def clip_benchmark(images: FloatArray, captions: FloatArray) -> Iterator[Row]:
@@ -133,15 +144,18 @@ def with_others(own: Judged, corpus: int) -> Judged:
 
 
 def plain_run(queries: FloatArray, corpus: FloatArray) -> Mapping[str, Mapping[str, float]]:
-    """Each query's first documents with their scores."""
-    run = {}
+    """Each query's first documents, with scores that fall by 1 from rank to rank."""
+    return {
+        str(query): {str(place): float(DEPTH - rank) for rank, place in enumerate(places.tolist())}
+        for query, places in enumerate(plain_sort(queries, corpus, DEPTH))
+    }
+
+
+def plain_sort(queries: FloatArray, corpus: FloatArray, depth: int) -> Iterator[IntArray]:
+    """The places of each query's first documents."""
     for start in range(0, len(queries), 500):
         scores = queries[start : start + 500] @ corpus.T
-        best = np.argsort(-scores, axis=1, kind="stable")[:, :DEPTH]
-        of_best = np.take_along_axis(scores, best, axis=1)
-        for row, (places, values) in enumerate(zip(best.tolist(), of_best.tolist(), strict=True)):
-            run[str(start + row)] = dict(zip(map(str, places), values, strict=True))
-    return run
+        yield from np.argsort(-scores, axis=1, kind="stable")[:, :depth]
 
 
 def by_ranx(qrels: Mapping[str, Mapping[str, int]], run: Mapping[str, object]) -> Figures:
@@ -170,7 +184,7 @@ def coco(dim: int) -> Iterator[Row]:
 
     metrics = Metrics()
     there = coco_data(metrics)
-    images, captions = made(len(there.corpus), dim)
+    images, captions = map(on_grid, made(len(there.corpus), dim))
     found = metrics.compute_all_metrics(
         i2t_retrieved_items=listed(turned(there), images, captions),
         t2i_retrieved_items=listed(there, captions, images),
@@ -205,13 +219,8 @@ def coco_data(metrics: object) -> Dataset:
 def listed(data: Dataset, queries: FloatArray, corpus: FloatArray) -> Mapping[int, IntArray]:
     """The ids of each query's first documents, by a plain sort."""
     ids = np.array([int(item.id) for item in data.corpus])
-    rankings = {}
-    for start in range(0, len(queries), 500):
-        scores = queries[start : start + 500] @ corpus.T
-        best = np.argsort(-scores, axis=1, kind="stable")[:, :LISTED]
-        for row, item in zip(best, data.queries[start : start + 500], strict=True):
-            rankings[int(item.id)] = ids[row]
-    return rankings
+    rankings = plain_sort(queries, corpus, LISTED)
+    return {int(item.id): ids[row] for item, row in zip(data.queries, rankings, strict=True)}
 
 
 def by_labels(data: Dataset, queries: FloatArray, corpus: FloatArray) -> Figures:
