@@ -22,6 +22,7 @@ from threading import Thread
 
 from retrieval.collection import Collection
 from retrieval.errors import UsageError
+from retrieval.evaluation.datasets import DatasetOptions
 from retrieval.manifest import write_manifest
 from retrieval.schema import CHANNEL_OF_KIND, printable
 
@@ -49,7 +50,9 @@ class IndexOptions:
 
     Attributes:
         exclude: shell patterns of names or paths to pass over.
-        captions: a COCO captions JSON, and `images`, the folder of its pictures.
+        captions: a data set, ``FORMAT:PATH`` or a path whose format shows: its pictures are indexed
+            with their captions. `images` is their folder, `split` the only one that is taken, and
+            `split_file` Karpathy's JSON beside captions of COCO.
         follow_symlinks: whether links to folders are entered.
         dry_run: only say what would be done; what would be read counts as indexed.
         retry: only the files that failed before (below the given paths, if any are given).
@@ -60,6 +63,8 @@ class IndexOptions:
     exclude: tuple[str, ...] = ()
     captions: str | None = None
     images: str | None = None
+    split: str | None = None
+    split_file: str | None = None
     follow_symlinks: bool = False
     dry_run: bool = False
     retry: bool = False
@@ -107,10 +112,8 @@ def _open(paths: Sequence[str], session: Session, options: IndexOptions) -> list
             if row.reason is not None and row.reason.is_failure
         )
         return [registry.open_failures(failures, paths)]
-    opened = []
-    if options.captions:
-        images = Path(os.path.expanduser(options.images)) if options.images else None
-        opened.append(registry.open_coco(Path(os.path.expanduser(options.captions)), images))
+    captions = open_captions(options)
+    opened = [] if captions is None else [captions]
     if paths:
         opened.append(
             registry.open_folder(
@@ -121,6 +124,30 @@ def _open(paths: Sequence[str], session: Session, options: IndexOptions) -> list
             )
         )
     return opened
+
+
+def open_captions(options: IndexOptions) -> Source | None:
+    """The pictures of the data set that the options name; None when they name none.
+
+    Raises:
+        UsageError: it can't be used, or there are options for it and it isn't named.
+    """
+    if options.captions:
+        wanted = DatasetOptions(
+            images=_path(options.images), split=options.split, split_file=_path(options.split_file)
+        )
+        return registry.open_captions(os.path.expanduser(options.captions), wanted)
+    for name in ("images", "split", "split_file"):
+        if getattr(options, name) is not None:
+            raise UsageError(
+                f"--{name.replace('_', '-')} means nothing without captions.",
+                advice="Name the data set: --captions FILE.",
+            )
+    return None
+
+
+def _path(given: str | None) -> Path | None:
+    return Path(os.path.expanduser(given)) if given else None
 
 
 class _Run:
@@ -147,6 +174,8 @@ class _Run:
     def over(self, sources: Sequence[Source]) -> IndexReport:
         """Index what the sources give; an interrupt ends it between two whole states."""
         interrupted = False
+        for warning in (text for source in sources for text in source.warnings):
+            self._tally.warn(warning)
         try:
             if self._options.dry_run:
                 self._preview(sources)

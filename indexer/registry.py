@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from retrieval.evaluation.datasets import DatasetOptions
+
 from .schema import Source
-from .sources.coco import CocoSource
+from .sources.captions import CaptionsSource
 from .sources.failures import FailureSource
 from .sources.folder import FolderSource
 
@@ -23,9 +25,9 @@ def open_folder(
     )
 
 
-def open_coco(captions: Path, images: Path | None) -> Source:
-    """A COCO captions file and its pictures."""
-    return CocoSource(captions, images)
+def open_captions(captions: str, options: DatasetOptions) -> Source:
+    """The pictures of a data set, with their captions."""
+    return CaptionsSource(captions, options)
 
 
 def open_failures(uris: Iterable[str], below: Sequence[str]) -> Source:

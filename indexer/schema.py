@@ -91,6 +91,11 @@ class Source(Protocol):
         """Paths below which a known file that isn't met any more has vanished."""
         ...
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is wrong with the source itself, rather than with one of its files."""
+        ...
+
     def items(self) -> Iterator[Item | Skipped | Excluded]:
         """Every file, in an order that doesn't depend on the file system's."""
         ...

@@ -40,8 +40,16 @@ def _for_new(name: str, what: str) -> Callable[[Decorated], Decorated]:
 @click.option(
     "--exclude", multiple=True, metavar="GLOB", help="Pass over what matches; repeatable."
 )
-@click.option("--captions", type=click.Path(dir_okay=False), help="COCO captions JSON to read.")
-@click.option("--images", type=click.Path(file_okay=False), help="Folder of its images.")
+@click.option(
+    "--captions", metavar="FILE",
+    help="A data set as `evaluate` takes it: its pictures with their captions.",
+)  # fmt: skip
+@click.option("--images", type=click.Path(file_okay=False), help="Folder of its pictures.")
+@click.option("--split", metavar="NAME", help="Only that split of it.")
+@click.option(
+    "--split-file", type=click.Path(dir_okay=False), metavar="FILE",
+    help="Karpathy's JSON: which COCO pictures are of which split.",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing.")
 @click.option("--retry", is_flag=True, help="Only try again what failed before.")
 @click.option("--prune", is_flag=True, help="Forget missing files, also of a root that is gone.")
@@ -72,6 +80,7 @@ def command(
       find . -name "*.jpg" -print0 | echolens index -0 -
       echolens index --profile ~/Pictures
       echolens index --captions captions_val2017.json --images val2017
+      echolens index --captions flickr8k.tsv --split dev --images Images -c f8k
     """
     from indexer import IndexOptions, index
 
@@ -114,7 +123,8 @@ def _collection(
     call: Call, new: dict[str, Any], sources: list[str], options: dict[str, Any]
 ) -> Iterator[Collection]:
     """The collection of this run: an existing one, a new one, or a stand-in for a dry run."""
-    from indexer import create
+    from indexer import IndexOptions, create
+    from indexer.pipeline import open_captions
 
     settings = call.settings()
     if options["retry"] or _exists(call.collection):
@@ -124,7 +134,7 @@ def _collection(
             _say_encoder(call, opened.manifest.channels[0].encoder, settings)
             yield opened
         return
-    if not options["captions"]:
+    if open_captions(IndexOptions(**options)) is None:
         _check_something_is_there(sources)
     with (
         TemporaryDirectory() if options["dry_run"] else nullcontext() as folder,

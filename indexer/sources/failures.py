@@ -28,5 +28,9 @@ class FailureSource:
     def roots(self) -> tuple[str, ...]:
         return ()
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return ()
+
     def items(self) -> Iterator[Item | Skipped | Excluded]:
         return (item for uri in self._uris for item in items_of(path_of(uri)))

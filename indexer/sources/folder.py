@@ -63,6 +63,10 @@ class FolderSource:
     def roots(self) -> tuple[str, ...]:
         return self._roots
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return ()
+
     def items(self) -> Iterator[Item | Skipped | Excluded]:
         given: set[str] = set()  # a picture may be named beside its own sidecar
         for root in self._roots:

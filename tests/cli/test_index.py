@@ -183,6 +183,30 @@ def test_coco_captions(photos: Path, tmp_path: Path, echolens: Echolens) -> None
     )
 
 
+def test_one_split_of_a_table_of_captions(photos: Path, tmp_path: Path, echolens: Echolens) -> None:
+    captions = tmp_path / "captions.tsv"
+    captions.write_text("image\tsplit\tcaption\nred.png\tdev\ta boat\nblue.png\ttest\ta sea\n")
+    given = ["--captions", f"table:{captions}", "--images", str(photos)]
+
+    assert echolens("index", *given, "--split", "dev").lines == _said(1)
+    assert echolens("index", *given).lines == _said(1, unchanged=1)
+
+
+@pytest.mark.parametrize(
+    "slip", [["nowhere.tsv"], ["captions.tsv", "--split", "dve"], ["captions.tsv", "--images", "x"]]
+)
+def test_captions_that_cannot_be_used_make_no_collection(
+    slip: list[str], photos: Path, tmp_path: Path, echolens: Echolens
+) -> None:
+    table = photos / "captions.tsv"
+    table.write_text("image\tsplit\tcaption\nred.png\tdev\ta boat\n")
+
+    done = echolens("index", "--captions", str(photos / slip[0]), *slip[1:])
+
+    assert done.code == ExitCode.USAGE
+    assert echolens("status").code == ExitCode.MISSING
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_says_how_to_go_on_and_goes_on(
     number: signal.Signals, tmp_path: Path, echolens: Echolens

@@ -13,14 +13,11 @@ import pytest
 
 from indexer import IndexOptions, index, remove
 from indexer.schema import Excluded, Item, Skipped
-from indexer.sources.coco import CocoSource
 from indexer.sources.folder import FolderSource
 from retrieval.collection import Collection
 from retrieval.errors import UsageError
-from retrieval.schema import path_of, uri_of
+from retrieval.schema import path_of
 from tests import collections, corpus
-
-from .conftest import captions, outcomes
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
 
@@ -222,98 +219,6 @@ def test_a_collection_inside_its_own_root(media: Path, photos: Collection) -> No
 def test_nothing_given_is_used_wrongly(photos: Collection) -> None:
     with pytest.raises(UsageError, match="nothing to index"):
         index([], photos)
-
-
-# -- COCO captions --------------------------------------------------------------------------------
-
-
-def _coco(path: Path, pictures: dict[str, list[str]]) -> Path:
-    images = [{"id": number, "file_name": name} for number, name in enumerate(pictures)]
-    annotations = [
-        {"image_id": number, "caption": caption}
-        for number, caps in enumerate(pictures.values())
-        for caption in caps
-    ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"images": images, "annotations": annotations}))
-    return path
-
-
-def test_coco_captions_find_their_pictures_and_outlive_a_plain_run(
-    media: Path, photos: Collection
-) -> None:
-    """COCO's own tree: annotations/captions_val.json beside val/; one picture is missing."""
-    (media / "val").mkdir()
-    corpus.picture(media / "val/a.png", seed=1)
-    corpus.picture(media / "val/b.png", seed=2)
-    listed = {"0.png": ["a ghost"], "a.png": ["a  boat\n", "a boat", "\ud800 odd"], "b.png": []}
-    given = _coco(media / "annotations/captions_val.json", listed)
-    report = index([], photos, options=IndexOptions(captions=str(given)))
-    assert report.accounting() == "indexed 2, unchanged 0, duplicates 0, skipped 1 = 3"
-    assert outcomes(photos, media) == {
-        "val/0.png": "disappeared", "val/a.png": "indexed", "val/b.png": "indexed",
-    }  # fmt: skip
-    assert captions(photos) == ["? odd", "a boat"]
-    before = collections.contents(photos)
-    assert before.sightings[0].fields["coco_id"] == 1
-
-    plain = index([str(media / "val")], photos)
-    assert (plain.unchanged, plain.total) == (2, 2)
-    (media / "val/a.txt").write_text("seen from the shore")
-    index([str(media / "val")], photos)
-    assert captions(photos) == ["? odd", "a boat", "seen from the shore"]
-
-    _coco(given, {"a.png": ["a ship"], "b.png": []})
-    index([], photos, options=IndexOptions(captions=str(given)))
-    assert captions(photos) == ["a ship", "seen from the shore"]
-
-
-@pytest.mark.parametrize("folder", ["images", "val", ".", "../val", "../images"])
-def test_the_pictures_are_looked_for_beside_the_captions(media: Path, folder: str) -> None:
-    given = _coco(media / "annotations/captions_val.json", {"gone.png": [], "a.png": []})
-    pictures = media / "annotations" / folder
-    pictures.mkdir(exist_ok=True)
-    corpus.picture(pictures / "a.png")
-    items = [one for one in CocoSource(given).items() if isinstance(one, Item)]
-    assert [item.uri for item in items] == [uri_of(pictures / "a.png")]
-
-
-def test_pictures_that_are_not_found_are_asked_for(media: Path) -> None:
-    with pytest.raises(UsageError) as raised:
-        CocoSource(_coco(media / "captions.json", {"a.png": []}))
-    assert "--images" in raised.value.advice
-
-
-@pytest.mark.parametrize("name", ["../secret.png", "/etc/secret.png", "a\0.png", "\ud800.png"])
-def test_a_picture_outside_its_folder_is_refused(media: Path, name: str) -> None:
-    with pytest.raises(UsageError, match="names a picture"):
-        CocoSource(_coco(media / "captions.json", {name: []}), media)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "{not json",
-        "[]",
-        "{}",
-        '{"images": []}',
-        '{"images": {}, "annotations": [{"image_id": 1}]}',
-        '{"images": [{"id": "x", "file_name": "a.png"}], "annotations": []}',
-        '{"images": [{"id": Infinity, "file_name": "a.png"}], "annotations": []}',
-        "[" * 100_000,
-        b"\xff\xfe\x00",
-    ],
-)
-def test_what_is_no_coco_file_is_refused(media: Path, content: str | bytes) -> None:
-    path = media / "captions.json"
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(UsageError, match="not a COCO captions file"):
-        CocoSource(path, media)
-
-
-def test_a_coco_file_that_is_not_there(media: Path) -> None:
-    with pytest.raises(UsageError, match="can't be read"):
-        CocoSource(media / "captions.json")
 
 
 def test_a_sidecar_that_is_named_brings_its_picture(media: Path, photos: Collection) -> None:

@@ -1,8 +1,8 @@
 """Data sets: queries, a corpus and their judgements, from the layouts that the field uses.
 
-Gets: ``FORMAT:PATH``, or a path whose format shows. Gives: a `Dataset`. Touches: what the reader of
-the format does; only that one is loaded when the format is named. Never: opens a picture; drops
-anything in silence (`Dataset.problems`).
+Gets: ``FORMAT:PATH``, or a path whose format shows. Gives: a `Dataset`, or its `Content`. Touches:
+what the reader of the format does; only that one is loaded when the format is named. Never: opens
+a picture; drops anything in silence (`Dataset.problems`).
 
 A new format is one module with ``recognises(path)`` and ``read(path, options)``, and one line here.
 """
@@ -20,9 +20,10 @@ from typing import Any
 from ...errors import UsageError
 from ..schema import Dataset
 from .gather import Content, DatasetOptions, gather
+from .pictures import refuse_escapes
 from .translations import translated
 
-__all__ = ["FORMATS", "DatasetOptions", "open_dataset"]
+__all__ = ["FORMATS", "Content", "DatasetOptions", "open_dataset", "read_content"]
 
 _OF_PICTURES = ("images", "split", "captions", "per_image")
 
@@ -90,23 +91,47 @@ def open_dataset(source: str | Path, options: DatasetOptions | None = None) -> D
     if options.per_image is not None and options.per_image < 1:
         raise UsageError("A picture needs at least one caption.", advice="Raise --per-image.")
     name, path = _format_of(source)
-    _refuse_unfit(name, options)
-    content = _reader(name)(path, options)
+    content = _read(name, path, options)
     if isinstance(content, Dataset):
         return content
     if options.captions is not None:
-        content = translated(content, _open_captions(options.captions))
+        content = translated(content, read_content(options.captions))
     return gather(content, options)
 
 
-def _open_captions(path: Path) -> Content:
-    name, path = _format_of(path)
-    content = _reader(name)(path, DatasetOptions())
-    if isinstance(content, Dataset) or name == "wds":
+def read_content(source: str | Path, options: DatasetOptions | None = None) -> Content:
+    """Read which picture files a data set lists, of all splits, with their captions.
+
+    Args:
+        source: as for `open_dataset`.
+        options: how it is read; what chooses among pictures or captions is left to the caller.
+
+    Raises:
+        UsageError: as `open_dataset` does; or the format holds no list of picture files with their
+            captions.
+    """
+    options = options or DatasetOptions()
+    name, path = _format_of(source)
+    content = _read(name, path, options) if _lists_files(name) else None
+    if not isinstance(content, Content):
+        listing = ", ".join(sorted(filter(_lists_files, FORMATS)))
         raise UsageError(
-            f"{path} can't be captions for the pictures of another data set.",
-            advice="Captions may be a table, a token file, or XM3600's captions.jsonl.",
+            f"{path}, in the format `{name}`, is no list of picture files with their captions.",
+            advice=f"Formats that are one: {listing}.",
         )
+    return content
+
+
+def _lists_files(name: str) -> bool:
+    """Whether a format lists files with captions: ``wds`` has tars, ``beir`` has judgements."""
+    return {"images", "captions"} <= set(FORMATS[name].options)
+
+
+def _read(name: str, path: Path, options: DatasetOptions) -> Content | Dataset:
+    _refuse_unfit(name, options)
+    content = _reader(name)(path, options)
+    if isinstance(content, Content):
+        refuse_escapes(path, (picture.name for picture in content.pictures))
     return content
 
 

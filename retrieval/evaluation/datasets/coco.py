@@ -1,8 +1,8 @@
 """COCO captions 2014 and 2017: ``captions_val2017.json``, with or without Karpathy's split file.
 
-Gets: the JSON (``images``: ``id``, ``file_name``; ``annotations``: ``id``, ``image_id``,
-``caption``). Gives: its pictures; ids are COCO's own. Touches: that file and the split file.
-Never: a picture.
+Gets: the JSON (``images``: ``id``, ``file_name``; ``annotations``: ``image_id``, ``caption`` and,
+in COCO's own, ``id``). Gives: its pictures; ids are COCO's own. Touches: that file and the split
+file. Never: a picture.
 
 With a split file its order is taken, since the protocol of five folds goes by it. It covers both
 halves of COCO 2014, so pictures of it are only missed in the split that is measured.
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError
-from .files import head, load_json, mended
+from .files import head, load_json, valid
 from .gather import Caption, Content, DatasetOptions, Picture, Problems
 from .karpathy import splits_of
 
@@ -42,7 +42,7 @@ def read(path: Path, options: DatasetOptions) -> Content:
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UsageError(
             f"{path} is not a COCO captions file: {type(error).__name__}: {error}.",
-            advice="It needs `images` (id, file_name) and `annotations` (id, image_id, caption).",
+            advice="It needs `images` (id, file_name) and `annotations` (image_id, caption).",
         ) from error
     if options.split_file is None:
         return Content(path, pictures, problems, ids="coco")
@@ -60,13 +60,15 @@ def _pictures(data: Any, split: str, problems: Problems) -> list[Picture]:
     captions: dict[str, list[Caption]] = defaultdict(list)
     for annotation in data["annotations"]:
         image_id, text = coco_id(annotation["image_id"]), annotation["caption"]
-        caption = Caption(coco_id(annotation["id"]), text + "", {"index": len(captions[image_id])})
+        index = len(captions[image_id])
+        caption_id = coco_id(annotation.get("id", f"{image_id}#{index}"))
+        caption = Caption(caption_id, text + "", {"index": index})
         if image_id in names:
             captions[image_id].append(caption)
         else:
             problems.add("captions without an image", caption.id)
     return [
-        Picture(image_id, mended(image["file_name"]), captions[image_id], split)
+        Picture(image_id, valid(image["file_name"]), captions[image_id], split)
         for image in data["images"]
         for image_id in (coco_id(image["id"]),)
     ]

@@ -20,8 +20,13 @@ HEAD = 1 << 16  # bytes that are enough to recognise a format by
 
 
 def mended(text: str) -> str:
-    """`text` in one line, without lone surrogates, which JSON may spell and UTF-8 can't hold."""
-    return " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
+    """`text` in one line, without what UTF-8 can't hold."""
+    return " ".join(valid(text).split())
+
+
+def valid(text: str) -> str:
+    """`text` without lone surrogates, which JSON may spell; a file's name may have odd spaces."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def malformed(path: Path, line: int, why: str, advice: str = "Mend that line.") -> UsageError:

@@ -17,7 +17,7 @@ from ...errors import UsageError
 from ...schema import FieldValue, printable
 from ..schema import Dataset, Item, Media, Problem
 from .files import mended
-from .pictures import folder_of, refuse_escapes
+from .pictures import folder_of
 
 EXAMPLES = 5  # names that a problem shows
 
@@ -123,9 +123,8 @@ def gather(content: Content, options: DatasetOptions) -> Dataset:
 
     Raises:
         UsageError: there is no such split, or none can be chosen; no picture is found, or none has
-            a caption; a picture's name leads outside its folder.
+            a caption.
     """
-    refuse_escapes(content.path, (picture.name for picture in content.pictures))
     counts = Counter(picture.split for picture in content.pictures)
     split = choose(content.path, list(counts), options.split, lambda name: counts[name])
     problems = Problems()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError
-from .files import head, load_json, mended
+from .files import head, load_json, mended, valid
 from .gather import Caption, Content, DatasetOptions, Picture, Problems
 
 
@@ -52,9 +52,9 @@ def splits_of(path: Path) -> dict[str, str]:
 
 
 def _picture(image: Any) -> Picture:
-    name = mended(image["filename"])
-    folder = mended(image.get("filepath", ""))
-    picture_id = str(image["cocoid"]) if "cocoid" in image else name
+    name = valid(image["filename"])
+    folder = valid(image.get("filepath", ""))
+    picture_id = str(image["cocoid"]) if "cocoid" in image else mended(name)
     captions = [
         Caption(
             str(one.get("sentid", f"{picture_id}#{number}")), one["raw"] + "", {"index": number}

@@ -19,7 +19,7 @@ from typing import Any
 
 from ...errors import UsageError
 from ...schema import FieldValue
-from .files import first_line, json_lines, malformed, mended, numbered_lines
+from .files import first_line, json_lines, malformed, mended, numbered_lines, valid
 from .gather import Caption, Content, DatasetOptions, Picture, Problems
 
 PICTURE = ("image", "file", "file_name", "filename", "image_name", "path")
@@ -59,7 +59,9 @@ def read(path: Path, _: DatasetOptions) -> Content:
             of_picture += _captions(row, name, split, numbers)
         except (KeyError, TypeError, ValueError, RecursionError):
             problems.add("lines that can't be read", f"line {line}")
-    pictures = [Picture(name, name, found, split) for (split, name), found in captions.items()]
+    pictures = [
+        Picture(mended(name), name, found, split) for (split, name), found in captions.items()
+    ]
     return Content(path, pictures, problems)
 
 
@@ -77,7 +79,7 @@ def _captions(
         index = numbers[name, split, language] if number is None else number + place
         numbers[name, split, language] += 1
         parts = [name, language, str(index)] if language else [name, str(index)]
-        caption_id = str(ids[place]) if place < len(ids) else "#".join(parts)
+        caption_id = str(ids[place]) if place < len(ids) else mended("#".join(parts))
         fields: dict[str, FieldValue] = {"language": language} if language else {}
         captions.append(Caption(caption_id, text + "", {**fields, "index": index, **_others(row)}))
     return captions
@@ -103,7 +105,7 @@ def _cell(row: Row, names: tuple[str, ...]) -> str:
     value = next(row[name] for name in names if name in row)
     if not isinstance(value, str) or not value.strip():
         raise ValueError("no name")
-    return mended(value)
+    return valid(value).strip()
 
 
 def _rows(path: Path, problems: Problems) -> Iterator[tuple[int, Row]]:

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 
 from ...schema import FieldValue
-from .files import filled_lines, first_line, mended
+from .files import filled_lines, first_line, mended, valid
 from .gather import Caption, Content, DatasetOptions, Picture, Problems
 
 _LINE = re.compile(
@@ -39,12 +39,13 @@ def read(path: Path, _: DatasetOptions) -> Content:
         if found is None:
             problems.add("lines that can't be read", f"line {number}")
             continue
-        name = mended(found["name"])
+        name = valid(found["name"]).strip()
         caption_id = mended(line[: found.end("number")])
         captions.setdefault(name, []).append(
             Caption(caption_id, found["text"] or "", _fields(found))
         )
-    return Content(path, [Picture(name, name, one) for name, one in captions.items()], problems)
+    pictures = [Picture(mended(name), name, given) for name, given in captions.items()]
+    return Content(path, pictures, problems)
 
 
 def _fields(found: re.Match[str]) -> dict[str, FieldValue]:

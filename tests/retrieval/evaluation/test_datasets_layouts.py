@@ -292,5 +292,5 @@ def test_an_option_that_means_nothing_is_refused(tmp_path: Path, name: str, opti
 @pytest.mark.parametrize("name", ["wds", "beir"])
 def test_captions_come_from_a_file_of_captions(tmp_path: Path, name: str) -> None:
     sets = one_of_each(tmp_path)
-    with pytest.raises(UsageError, match="can't be captions"):
+    with pytest.raises(UsageError, match="is no list of picture files"):
         open_dataset(sets["coco"], DatasetOptions(captions=sets[name]))
