@@ -31,7 +31,7 @@ from .cache import VectorCache
 from .perturb import Change
 from .schema import Item, Progress, Watcher
 
-CHUNK = 256  # items whose inputs are in memory at once, and that are kept at once
+CHUNK = 128  # items whose inputs are in memory at once, and that are kept at once
 _ALIKE = 1e-5  # 1 - cosine; below it two vectors of one input are the same
 
 

@@ -24,7 +24,7 @@ from .identify import identified, without
 from .judgements import further_qrels, unfindable
 from .measures import DEFAULT, Measure, parse_measure, values_of, with_unfindable
 from .perturb import Change
-from .qrels import judged
+from .qrels import COPIES, judged
 from .schema import (
     Dataset,
     Estimate,
@@ -108,6 +108,7 @@ def evaluate(
     measures = tuple(map(parse_measure, options.measures))
     _check_slices(dataset, options)
     dataset = _readable(identified(dataset), embedding)
+    copies = [f"Merged: {one}." for one in dataset.problems if one.what == COPIES]
     tasks, notes = _tasks(dataset, options)
     found: list[Measurement] = []
     recalls: list[IndexRecall] = []
@@ -130,8 +131,8 @@ def evaluate(
         measurements=tuple(found),
         rsum=_rsums(found),
         index_recall=tuple(recalls),
-        problems=dataset.problems,
-        notes=(*notes, *(searcher.notes if searcher is not None else ())),
+        problems=tuple(one for one in dataset.problems if one.what != COPIES),
+        notes=(*copies, *notes, *(searcher.notes if searcher is not None else ())),
         degraded=searcher is not None and bool(searcher.notes),
         data={task.data.direction: task.data for task in tasks if not task.labels + task.name},
     )

@@ -1,6 +1,6 @@
 """Runs as TREC keeps them: what a search gave for each query.
 
-Gets: a file, or a run. Gives: a run, a file, ranks. Touches: that file. Never: a search.
+Gets: a file. Gives: a run, and the ranks of what is relevant. Touches: that file. Never: a search.
 
 A run is ordered by falling score, ties by document id, ascending; the column of ranks is ignored,
 as trec_eval does. (trec_eval itself lets ties fall by descending id; whoever needs its very figure
@@ -15,8 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ..durable import replace_file
-from ..errors import UsageError
 from .datasets.files import filled_lines, malformed
 from .schema import Qrels, Ranks
 
@@ -43,25 +41,6 @@ def read_run(path: Path) -> Run:
             raise malformed(path, number, f"{query} has {document} twice")
         found[query][document] = score
     return {query: _ordered(scores) for query, scores in found.items()}
-
-
-def write_run(path: Path, run: Run, tag: str = "echolens") -> None:
-    """Write a run that `read_run` reads back as it is.
-
-    Raises:
-        UsageError: an id or the tag holds white space, which divides TREC's columns.
-    """
-    lines = []
-    for query, documents in run.items():
-        for rank, (document, score) in enumerate(_ordered(dict(documents)), start=1):
-            for word in (query, document, tag):
-                if word.split() != [word]:
-                    raise UsageError(
-                        f"`{word}` can't stand in a TREC run: its columns are divided by blanks.",
-                        advice="Save the run as JSON.",
-                    )
-            lines.append(f"{query} Q0 {document} {rank} {float(score)!r} {tag}\n")
-    replace_file(path, "".join(lines).encode())
 
 
 def ranks_of(run: Run, qrels: Qrels) -> tuple[Ranks, tuple[str, ...]]:

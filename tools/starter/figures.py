@@ -60,15 +60,14 @@ def table_of(cache: Cache, data: Path, coco_folder: Path | None) -> str:
     for name, captioned in sets.items():
         seen, said = of_photos(cache, captioned), of_texts(cache, captioned)
         for block, part in SHOWN.items():
-            rows[name, block] = measure.recall(part(said) @ part(seen).T, captioned.owner)
+            rows[name, block] = measure.recall(part(said), part(seen), captioned.owner)
     if (FILES / "chinese_head.npz").is_file():
         head = Head(FILES / "chinese_head.npz")
         for name, table in CHINESE.items():
             captioned = flickr(data, "dev", table)
             read = head(features.of_chinese(cache, captioned.texts))
-            scores = read @ of_photos(cache, captioned).finished.T
             rows[f"Flickr8k dev, {name}", "`starter:chinese`"] = measure.recall(
-                scores, captioned.owner
+                read, of_photos(cache, captioned).finished, captioned.owner
             )
     return measure.table(rows)
 

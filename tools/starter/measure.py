@@ -1,11 +1,6 @@
-"""How well captions find photos and photos captions, with intervals.
+"""How well captions find photos and photos captions, as ``echolens evaluate`` measures it.
 
-Gets: scores, or vectors. Gives: recalls. Touches: nothing. Never: a model.
-
-Text to image: each caption is a query, all photos of the set are the gallery. Image to text: a
-photo is a query and counts as found when any of its captions is among the first K. What ties with
-the right one doesn't push it down. Intervals are the middle 95 % of 1000 bootstrap samples of the
-photos, each with its captions; the gallery stays whole.
+Gets: vectors. Gives: recalls with intervals. Touches: nothing. Never: a model.
 """
 
 from __future__ import annotations
@@ -16,40 +11,44 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-CUTS = (1, 5, 10)
-SAMPLES = 1000
+from retrieval.evaluation.exact import rank_exactly
+from retrieval.evaluation.measures import parse_measure, values_of
+from retrieval.evaluation.report import shown
+from retrieval.evaluation.schema import Estimate, Judged
+from retrieval.evaluation.significance import estimates
+from retrieval.schema import FloatArray
+
+MEASURES = ("r@1", "r@5", "r@10")
 
 
 @dataclass(frozen=True)
 class Recall:
-    """Percentages at 1, 5 and 10, and half the width of their intervals."""
+    """R@1, 5 and 10 in both directions."""
 
-    text_to_image: tuple[float, ...]
-    text_to_image_margin: tuple[float, ...]
-    image_to_text: tuple[float, ...]
-    image_to_text_margin: tuple[float, ...]
+    text_to_image: Mapping[str, Estimate]
+    image_to_text: Mapping[str, Estimate]
 
 
-def recall(scores: NDArray[np.float32], owner: NDArray[np.int64]) -> Recall:
-    """Recall from (m captions, n photos) scores, caption i belonging to photo ``owner[i]``."""
-    m, n = scores.shape
-    right = scores[np.arange(m), owner]
-    place = (scores > right[:, None]).sum(axis=1)
-    best = np.full(n, -np.inf, np.float32)
-    np.maximum.at(best, owner, right)
-    photo_place = (scores > best).sum(axis=0)
-    captions = np.bincount(owner, minlength=n)
-    random = np.random.default_rng(0)
-    drawn = random.multinomial(n, np.full(n, 1 / n), SAMPLES)
-    found = [np.bincount(owner, place < k, minlength=n) for k in CUTS]
-    texts = [100 * (drawn @ hits) / (drawn @ captions) for hits in found]
-    photos = [100 * (drawn @ (photo_place < k)) / n for k in CUTS]
+def recall(texts: FloatArray, photos: FloatArray, owner: NDArray[np.int64]) -> Recall:
+    """Recall of (m, dim) captions and (n, dim) photos, caption i belonging to photo ``owner[i]``.
+
+    Every photo has a caption.
+    """
+    m, n = len(owner), len(photos)
+    forth = Judged(np.arange(m + 1), owner, np.ones(m))
+    starts = np.concatenate(([0], np.cumsum(np.bincount(owner, minlength=n))))
+    back = Judged(starts, np.argsort(owner, kind="stable"), np.ones(m))
     return Recall(
-        tuple(100 * float((place < k).mean()) for k in CUTS),
-        tuple(map(_margin, texts)),
-        tuple(100 * float((photo_place < k).mean()) for k in CUTS),
-        tuple(map(_margin, photos)),
+        _estimates(texts, photos, forth, owner),
+        _estimates(photos, texts, back, np.arange(n)),
     )
+
+
+def _estimates(
+    queries: FloatArray, corpus: FloatArray, judged: Judged, clusters: NDArray[np.int64]
+) -> Mapping[str, Estimate]:
+    ranks, _ = rank_exactly(queries, corpus, judged, first=0)
+    return estimates(values_of(map(parse_measure, MEASURES), ranks), clusters.astype(str).tolist())
 
 
 def table(rows: Mapping[tuple[str, str], Recall]) -> str:
@@ -59,16 +58,10 @@ def table(rows: Mapping[tuple[str, str], Recall]) -> str:
         "|---|---|---|---|",
     ]
     for (where, block), found in rows.items():
-        forth = _cell(found.text_to_image, found.text_to_image_margin)
-        back = _cell(found.image_to_text, found.image_to_text_margin)
+        forth, back = (_cell(one) for one in (found.text_to_image, found.image_to_text))
         lines.append(f"| {where} | {block} | {forth} | {back} |")
     return "\n".join(lines)
 
 
-def _cell(values: tuple[float, ...], margins: tuple[float, ...]) -> str:
-    return ", ".join(f"{v:.1f} ± {m:.1f}" for v, m in zip(values, margins, strict=True))
-
-
-def _margin(values: NDArray[np.float64]) -> float:
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(high - low) / 2
+def _cell(found: Mapping[str, Estimate]) -> str:
+    return ", ".join(shown(found[name], "percent") for name in MEASURES)
