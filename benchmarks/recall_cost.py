@@ -2,7 +2,7 @@
 
     pip install -e '.[open-clip]' clip-benchmark==1.6.2
     python benchmarks/recall_cost.py --full           # 25,000 captions x 5,000 pictures x 512
-    python benchmarks/recall_cost.py --large 120000   # ours alone: 600,000 x 120,000 x 512
+    python benchmarks/recall_cost.py --large 120000   # ours alone, 600,000 x 120,000: up to an hour
 
 Vectors are random: a caption is its picture and noise, so that recall is neither 0 nor 1. Each run
 is a new process that loads its libraries and the vectors from a file; what is timed, and whose
