@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from retrieval.evaluation.schema import Dataset, Evaluation
 
 OF_DATA = ("images", "split", "split_file", "captions", "per_image")
-PATHS = ("images", "split_file", "captions")
+PATHS = ("images", "split_file")
 OF_COLLECTION = ("where", "held_in")
 KNOWN_ITEMS = 100  # queries of each kind where a collection measures itself
 KNOWN_ITEM_CHANGES = "jpeg:30,blur:2"
@@ -136,11 +136,12 @@ def _of_data(
 
 
 def _data(options: Options) -> Dataset:
-    from retrieval.evaluation.datasets import DatasetOptions, open_dataset
+    from retrieval.evaluation.datasets import CaptionsFile, DatasetOptions, open_dataset
 
     given = {name: options[name] for name in OF_DATA if options[name] is not None}
     paths = {name: Path(given[name]) for name in PATHS if name in given}
-    return open_dataset(options["data"], DatasetOptions(**{**given, **paths}))
+    captions = tuple(map(CaptionsFile.parse, options["captions"]))
+    return open_dataset(options["data"], DatasetOptions(**{**given, **paths, "captions": captions}))
 
 
 def _collection(call: Call) -> Collection | None:

@@ -22,7 +22,6 @@ from threading import Thread
 
 from retrieval.collection import Collection
 from retrieval.errors import UsageError
-from retrieval.evaluation.datasets import DatasetOptions
 from retrieval.manifest import write_manifest
 from retrieval.schema import CHANNEL_OF_KIND, printable
 
@@ -133,10 +132,12 @@ def open_captions(options: IndexOptions) -> Source | None:
         UsageError: it can't be used, or there are options for it and it isn't named.
     """
     if options.captions:
-        wanted = DatasetOptions(
-            images=_path(options.images), split=options.split, split_file=_path(options.split_file)
+        return registry.open_captions(
+            os.path.expanduser(options.captions),
+            images=_path(options.images),
+            split=options.split,
+            split_file=_path(options.split_file),
         )
-        return registry.open_captions(os.path.expanduser(options.captions), wanted)
     for name in ("images", "split", "split_file"):
         if getattr(options, name) is not None:
             raise UsageError(

@@ -1,6 +1,8 @@
 """Which class reads files from where; one line a source.
 
 Gets: a source's name and options. Gives: the source. Touches: nothing. Never: lists a file.
+
+The readers of data sets come with all of evaluation, so only a run that needs them loads them.
 """
 
 from __future__ import annotations
@@ -8,10 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from retrieval.evaluation.datasets import DatasetOptions
-
 from .schema import Source
-from .sources.captions import CaptionsSource
 from .sources.failures import FailureSource
 from .sources.folder import FolderSource
 
@@ -25,9 +24,15 @@ def open_folder(
     )
 
 
-def open_captions(captions: str, options: DatasetOptions) -> Source:
+def open_captions(
+    captions: str, *, images: Path | None, split: str | None, split_file: Path | None
+) -> Source:
     """The pictures of a data set, with their captions."""
-    return CaptionsSource(captions, options)
+    from retrieval.evaluation.datasets import DatasetOptions
+
+    from .sources.captions import CaptionsSource
+
+    return CaptionsSource(captions, DatasetOptions(images, split, split_file))
 
 
 def open_failures(uris: Iterable[str], below: Sequence[str]) -> Source:

@@ -27,7 +27,8 @@ def _file(name: str, what: str) -> Callable[[Decorated], Decorated]:
 @click.option("--images", type=click.Path(file_okay=False), help="Folder of the data's pictures.")
 @click.option("--split", metavar="NAME", help="Of the data; `test` where it has several.")
 @_file("split-file", "Karpathy's JSON: which COCO pictures are of which split.")
-@_file("captions", "Captions to ask with instead, in another language.")
+@click.option("--captions", multiple=True, metavar="[LANGUAGE=]FILE",
+              help="Captions to ask with instead, in other languages; repeatable.")  # fmt: skip
 @click.option("--per-image", type=click.IntRange(1), help="Only its first so many captions.")
 @click.option("--folds", type=click.IntRange(1), default=1, help="COCO's 1K protocol has 5.")
 @click.option("--encoder", metavar="URL", help="Measure an encoder without any collection.")
@@ -74,6 +75,7 @@ def command(call: Call, /, **options: Any) -> ExitCode:
       echolens evaluate captions_val2017.json --images val2017 --encoder starter:
       echolens evaluate captions_val2014.json --split-file dataset_coco.json -c coco
       echolens evaluate flickr8k.tsv --split dev --slice length --plots plots
+      echolens evaluate flickr8k.tsv --captions en=flickr8k.tsv --captions zh=chinese.tsv
       echolens evaluate pairs.csv --baseline before.json --require "t2i:r@10>=60%"
       echolens evaluate trec:qrels.txt --run run.txt
     """

@@ -36,9 +36,10 @@ from .schema import (
     Ranks,
 )
 from .searcher import Card, Searcher
-from .significance import estimates, rsum, slices
+from .significance import MOST_SLICES, estimates, rsum, slices
 from .tasks import LENGTH, changed, clusters, directions, hold_in, sampled, values_to_slice_by
 
+LANGUAGE = "language"
 FIRST = 10  # documents of each query that are kept for the report
 RSUM_OF = ("text to image", "image to text")
 
@@ -49,7 +50,8 @@ class EvaluateOptions:
 
     Attributes:
         measures: see `measures.parse_measure`.
-        slices: fields of the queries, or ``length``, that the measures are told apart by.
+        slices: fields of the queries, or ``length``, that the measures are told apart by; by
+            ``language`` they are anyway where queries are in several.
         changes: how pictures and words are spoilt, beside the clean run.
         folds: COCO's 1K protocol has 5: every picture is ranked within its fifth of the corpus.
         held_in: so many texts of each picture are not asked with, and may be found by.
@@ -256,7 +258,7 @@ def _measured(
         ranks = with_unfindable(ranks, unfindable(task.data.qrels, asked, corpus))
     values = values_of(measures, ranks)
     names = clusters(task.data)
-    by = values_to_slice_by(task.data, options.slices)
+    by = values_to_slice_by(task.data, _fields(task.data, options))
     return Measurement(
         key=key,
         queries=tuple(item.id for item in task.data.queries),
@@ -266,6 +268,13 @@ def _measured(
         slices=slices(values, names, by),
         first=first,
     )
+
+
+def _fields(data: Dataset, options: EvaluateOptions) -> tuple[str, ...]:
+    """What is told apart by: what was asked for, and languages where there are several."""
+    languages = {item.fields.get(LANGUAGE) for item in data.queries}
+    by_itself = (LANGUAGE,) if 1 < len(languages) <= MOST_SLICES else ()
+    return tuple(dict.fromkeys((*options.slices, *by_itself)))
 
 
 def _rsums(found: Sequence[Measurement]) -> dict[Key, Estimate]:

@@ -19,11 +19,18 @@ from typing import Any
 
 from ...errors import UsageError
 from ..schema import Dataset
-from .gather import Content, DatasetOptions, gather
+from .gather import CaptionsFile, Content, DatasetOptions, gather
 from .pictures import refuse_escapes
 from .translations import translated
 
-__all__ = ["FORMATS", "Content", "DatasetOptions", "open_dataset", "read_content"]
+__all__ = [
+    "FORMATS",
+    "CaptionsFile",
+    "Content",
+    "DatasetOptions",
+    "open_dataset",
+    "read_content",
+]
 
 _OF_PICTURES = ("images", "split", "captions", "per_image")
 
@@ -94,8 +101,8 @@ def open_dataset(source: str | Path, options: DatasetOptions | None = None) -> D
     content = _read(name, path, options)
     if isinstance(content, Dataset):
         return content
-    if options.captions is not None:
-        content = translated(content, read_content(options.captions))
+    if options.captions:
+        content = translated(content, [(one, read_content(one.source)) for one in options.captions])
     return gather(content, options)
 
 
@@ -157,7 +164,8 @@ def _format_of(source: str | Path) -> tuple[str, Path]:
 
 def _refuse_unfit(name: str, options: DatasetOptions) -> None:
     for option in fields(options):
-        if getattr(options, option.name) is not None and option.name not in FORMATS[name].options:
+        given = getattr(options, option.name) != option.default
+        if given and option.name not in FORMATS[name].options:
             raise UsageError(
                 f"--{option.name.replace('_', '-')} means nothing for a data set in the format "
                 f"`{name}`.",

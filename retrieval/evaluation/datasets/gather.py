@@ -8,6 +8,8 @@ Texts ask for pictures here; `retrieval.evaluation.qrels.turned` gives the other
 
 from __future__ import annotations
 
+import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +22,28 @@ from .files import mended
 from .pictures import folder_of
 
 EXAMPLES = 5  # names that a problem shows
+_LANGUAGE = re.compile(r"[A-Za-z][\w-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionsFile:
+    """A file of captions for the pictures of a data set.
+
+    Attributes:
+        source: ``FORMAT:PATH``, or a path whose format shows.
+        language: of all its captions; "" leaves it to the file, if that tells.
+    """
+
+    source: str | Path
+    language: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> CaptionsFile:
+        """From ``[LANGUAGE=]SOURCE``; a path that exists is one, whatever it is called."""
+        language, equals, source = text.partition("=")
+        if equals and not Path(text).exists() and _LANGUAGE.fullmatch(language):
+            return cls(os.path.expanduser(source), language)  # few shells do that behind a `=`
+        return cls(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +54,8 @@ class DatasetOptions:
         images: the folder of its pictures; None looks in the usual places beside the captions.
         split: None takes the only one there is, else ``test``.
         split_file: Karpathy's JSON, beside captions in COCO's format.
-        captions: a file of captions for the same pictures, in another language; they take the
-            place of the data set's own.
+        captions: files of captions for the same pictures, in other languages; all of them take
+            the place of the data set's own.
         per_image: only the first so many captions of each picture, and of each language. 5 is the
             papers' habit; a few pictures of COCO have more.
     """
@@ -39,7 +63,7 @@ class DatasetOptions:
     images: Path | None = None
     split: str | None = None
     split_file: Path | None = None
-    captions: Path | None = None
+    captions: tuple[CaptionsFile, ...] = ()
     per_image: int | None = None
 
 

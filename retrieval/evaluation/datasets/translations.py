@@ -1,7 +1,7 @@
 """Captions of another file for the pictures of a data set: COCO-CN, Flickr8k-CN, XM3600.
 
-Gets: the data set's content and that of the captions. Gives: the data set's with those captions.
-Touches: nothing. Never: keeps one of the data set's own captions.
+Gets: the data set's content and that of one or more files of captions. Gives: the data set's with
+all those captions. Touches: nothing. Never: keeps one of the data set's own captions.
 
 Files call one picture by different names: ``val2014/COCO_val2014_000000043734.jpg``,
 ``COCO_val2014_000000043734``, ``000000043734.jpg``. A name is the same when it is equal, or equal
@@ -12,33 +12,73 @@ share tells nothing and is left out.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from .gather import Caption, Content, Picture, Problems
+from ...errors import UsageError
+from .files import mended
+from .gather import Caption, CaptionsFile, Content, Picture, Problems
 from .pictures import coco_number, without_suffix
 
 
-def translated(content: Content, captions: Content) -> Content:
-    """`content` with the captions of another file, whatever split that gives them.
+def translated(content: Content, files: Sequence[tuple[CaptionsFile, Content]]) -> Content:
+    """`content` with the captions of other files, whatever splits those give them.
 
     A picture without one stays, and is counted later; a caption for no picture of any split is
-    counted here.
+    counted here. Several files may give their captions the same ids, which begin with the language
+    then, or with the file's name.
+
+    Raises:
+        UsageError: a language was given for captions of several.
     """
     problems = Problems()
+    problems.extend(content.problems)
     name_of = _names(content.pictures)
     found: dict[str, list[Caption]] = defaultdict(list)
-    for picture in captions.pictures:
-        name = next((name_of[form] for form in _forms(picture.name) if form in name_of), None)
-        if name is not None:
-            found[name] += picture.captions
-            continue
-        for caption in picture.captions:
-            problems.add("captions without an image", caption.id)
+    for prefix, (file, captions) in zip(_prefixes(files), files, strict=True):
+        _refuse_several(file, captions)
+        problems.extend(captions.problems)
+        for picture in captions.pictures:
+            name = next((name_of[form] for form in _forms(picture.name) if form in name_of), None)
+            texts = [_labelled(caption, prefix, file.language) for caption in picture.captions]
+            if name is not None:
+                found[name] += texts
+                continue
+            for caption in texts:
+                problems.add("captions without an image", caption.id)
     pictures = [replace(one, captions=found.get(one.name, ())) for one in content.pictures]
-    problems.extend(content.problems)
-    problems.extend(captions.problems)
     return replace(content, pictures=pictures, problems=problems, ids="")
+
+
+def _prefixes(files: Sequence[tuple[CaptionsFile, Content]]) -> list[str]:
+    """What the ids of each file begin with: nothing where there is only one."""
+    if len(files) == 1:
+        return [""]
+    names = [file.language or captions.path.stem for file, captions in files]
+    return [
+        f"{name}:" if names.count(name) == 1 else f"{name}-{place}:"
+        for place, name in enumerate(names, start=1)
+    ]
+
+
+def _labelled(caption: Caption, prefix: str, language: str) -> Caption:
+    fields = {**caption.fields, "language": language} if language else caption.fields
+    return Caption(mended(prefix + caption.id), caption.text, fields)
+
+
+def _refuse_several(file: CaptionsFile, captions: Content) -> None:
+    told = {
+        str(caption.fields["language"])
+        for picture in captions.pictures
+        for caption in picture.captions
+        if "language" in caption.fields
+    }
+    if file.language and len(told) > 1:
+        some = ", ".join(sorted(told)[:5]) + ", ..." * (len(told) > 5)
+        raise UsageError(
+            f"{captions.path} says itself of which language each caption is: {some}.",
+            advice=f"Leave out `{file.language}=`.",
+        )
 
 
 def _names(pictures: Iterable[Picture]) -> dict[str, str]:

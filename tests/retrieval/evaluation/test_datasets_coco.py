@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from retrieval.errors import UsageError
-from retrieval.evaluation.datasets import DatasetOptions, open_dataset
+from retrieval.evaluation.datasets import CaptionsFile, DatasetOptions, open_dataset
 from tests.datasets_here import COCO_MINI, needs_coco_mini
 
 from .sets import coco_set, examples, files, karpathy, lines, names, relevant, texts, told, written
@@ -224,7 +224,7 @@ def test_captions_in_another_language_take_the_place_of_its_own(tmp_path: Path) 
         "000000000003.jpg#zhc#0 蓝色",
         "COCO_val2014_000000000099#0\t没有图",
     )
-    data = open_dataset(path, DatasetOptions(captions=chinese))
+    data = open_dataset(path, DatasetOptions(captions=(CaptionsFile(chinese),)))
 
     assert texts(data) == {
         "COCO_val2014_000000000001#0": "红色",
@@ -241,7 +241,7 @@ def test_captions_of_other_splits_are_no_captions_without_an_image(tmp_path: Pat
     files(tmp_path, *(f"val2014/COCO_val2014_{number:012}.jpg" for number in (4, 5)))
     path = karpathy(tmp_path / "dataset_coco.json", {4: "test", 5: "train"})
     other = lines(tmp_path / "zh.txt", *(f"COCO_val2014_{n:012}#0\t图{n}" for n in (5, 4)))
-    data = open_dataset(path, DatasetOptions(captions=Path(f"tokens:{other}")))
+    data = open_dataset(path, DatasetOptions(captions=(CaptionsFile(f"tokens:{other}"),)))
     assert texts(data) == {"COCO_val2014_000000000004#0": "图4"}
     assert data.problems == ()
 
@@ -250,7 +250,7 @@ def test_a_form_of_a_name_that_two_pictures_share_tells_nothing(tmp_path: Path) 
     files(tmp_path / "images", "a/1.jpg", "b/1.jpg", "b/2.jpg")
     path = lines(tmp_path / "t.csv", "image,caption", "a/1.jpg,x", "b/1.jpg,y", "b/2.jpg,z")
     other = lines(tmp_path / "o.csv", "image,caption", "1.jpg,whose", "2,his", "b/1,exact")
-    data = open_dataset(path, DatasetOptions(captions=other))
+    data = open_dataset(path, DatasetOptions(captions=(CaptionsFile(other),)))
     assert texts(data) == {"2#0": "his", "b/1#0": "exact"}
     assert relevant(data) == {("2#0", "b/2.jpg"), ("b/1#0", "b/1.jpg")}
     assert told(data) == {"captions without an image": 1, "images without a caption": 1}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from retrieval.errors import UsageError
-from retrieval.evaluation.datasets import DatasetOptions, open_dataset
+from retrieval.evaluation.datasets import CaptionsFile, DatasetOptions, open_dataset
 from tests.datasets_here import FLICKR8K, needs_flickr8k
 
 from .sets import examples, files, lines, names, relevant, texts, told
@@ -222,7 +222,7 @@ def test_flickr8k_dev_is_a_thousand_pictures_with_five_captions() -> None:
 
 @needs_flickr8k
 def test_flickr8k_in_chinese() -> None:
-    options = DatasetOptions(split="dev", captions=FLICKR8K / "captions_zh.tsv")
+    options = DatasetOptions(split="dev", captions=(CaptionsFile(FLICKR8K / "captions_zh.tsv"),))
     data = open_dataset(FLICKR8K / "captions.tsv", options)
     assert (len(data.corpus), len(data.queries), data.problems) == (1000, 5000, ())
     assert texts(data)["1022454332_6af2c1449a.jpg#0"] == "在水边观看风景的人。"

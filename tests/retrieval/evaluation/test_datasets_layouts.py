@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from retrieval.errors import UsageError
-from retrieval.evaluation.datasets import FORMATS, DatasetOptions, open_dataset
+from retrieval.evaluation.datasets import FORMATS, CaptionsFile, DatasetOptions, open_dataset
 
 from .sets import (
     coco_set,
@@ -284,7 +284,7 @@ def test_an_unknown_format_or_path_names_the_known_ones(tmp_path: Path) -> None:
     [("tokens", "split_file"), ("wds", "images"), ("wds", "captions"), ("beir", "per_image")],
 )
 def test_an_option_that_means_nothing_is_refused(tmp_path: Path, name: str, option: str) -> None:
-    value: Any = 5 if option == "per_image" else tmp_path
+    value: Any = {"per_image": 5, "captions": (CaptionsFile(tmp_path),)}.get(option, tmp_path)
     with pytest.raises(UsageError, match=f"--{option.replace('_', '-')} means nothing"):
         open_dataset(one_of_each(tmp_path)[name], DatasetOptions(**{option: value}))
 
@@ -293,4 +293,4 @@ def test_an_option_that_means_nothing_is_refused(tmp_path: Path, name: str, opti
 def test_captions_come_from_a_file_of_captions(tmp_path: Path, name: str) -> None:
     sets = one_of_each(tmp_path)
     with pytest.raises(UsageError, match="is no list of picture files"):
-        open_dataset(sets["coco"], DatasetOptions(captions=sets[name]))
+        open_dataset(sets["coco"], DatasetOptions(captions=(CaptionsFile(sets[name]),)))
