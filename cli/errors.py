@@ -22,7 +22,7 @@ class ExitCode(IntEnum):
     """How a command ended; the README shows this list to users."""
 
     DONE = 0
-    NO = 1  # nothing found, damage found
+    NO = 1  # nothing found, a gate not met, damage found
     USAGE = 2  # used wrongly
     PARTLY = 3  # files failed, or a degraded answer
     MISSING = 4  # a store, a package, weights, a file, room

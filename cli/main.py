@@ -82,7 +82,7 @@ def echolens() -> None:
       echolens search "a dog on the beach"
 
     \b
-    Exit codes: 0 done, 1 nothing found or damage found, 2 used wrongly,
+    Exit codes: 0 done, 1 nothing found, a gate not met, damage found, 2 used wrongly,
     3 done in part, 4 something is missing, 5 the collection doesn't fit,
     70 a fault of Echolens, 130 interrupted.
     """

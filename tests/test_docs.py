@@ -15,9 +15,11 @@ from click.testing import CliRunner
 
 import indexer
 import retrieval
+import retrieval.evaluation
 from cli.errors import ExitCode
 from cli.main import COMMANDS, echolens
 from cli.options import Call
+from retrieval.evaluation.datasets import FORMATS
 from retrieval.registry import schemes
 from retrieval.schema import SkipReason
 from retrieval.settings import Settings
@@ -91,7 +93,9 @@ def test_a_setting_stands_in_the_readme_with_its_default(setting: str) -> None:
         assert row[1] == f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
 
 
-@pytest.mark.parametrize("name", [*retrieval.__all__, *indexer.__all__])
+@pytest.mark.parametrize(
+    "name", [*retrieval.__all__, *retrieval.evaluation.__all__, *indexer.__all__]
+)
 def test_a_public_name_stands_in_the_readme(name: str) -> None:
     assert re.search(rf"`{name}\b", README)
 
@@ -113,6 +117,11 @@ def test_a_reason_to_skip_stands_in_the_readme(reason: SkipReason) -> None:
 )
 def test_an_encoder_stands_in_the_readme(scheme: str) -> None:
     assert f"`{scheme}:" in README
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_format_of_data_sets_stands_in_the_readme(name: str) -> None:
+    assert re.search(rf"^\| `{name}:", README, re.M)
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])

@@ -7,11 +7,13 @@
     found = evaluate(data, Embedding("starter:", Embedder(open_encoder("starter:"))))
     for row in found.measurements:
         print(row.key, row.measures["r@1"])
+
+`echolens evaluate` is made of these.
 """
 
 from __future__ import annotations
 
-from .datasets import DatasetOptions, open_dataset
+from .datasets import CaptionsFile, DatasetOptions, open_dataset
 from .embeddings import Embedder, Embedding
 from .evaluate import EvaluateOptions, evaluate
 from .measures import parse_measure
@@ -19,6 +21,7 @@ from .schema import Dataset, Estimate, Evaluation, Item, Measurement
 from .searcher import Searcher
 
 __all__ = [
+    "CaptionsFile",
     "Dataset",
     "DatasetOptions",
     "Embedder",
