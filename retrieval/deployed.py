@@ -12,7 +12,7 @@ in the bytes: a picture is the asset of its hash, a caption the document of its 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,7 +21,8 @@ from .errors import UsageError
 from .evaluation.embeddings import Embedder, Embedding
 from .evaluation.index_recall import index_recall
 from .evaluation.qrels import inverted
-from .evaluation.schema import Dataset, IndexRecall, Item, Judged, Progress, Ranks, Watcher
+from .evaluation.run import ranks_of
+from .evaluation.schema import Dataset, IndexRecall, Item, Progress, Qrels, Watcher
 from .evaluation.searcher import Card, Found
 from .protocols import Encoder
 from .query.fusion import Weights
@@ -30,14 +31,6 @@ from .schema import Channel, FloatArray, Modality
 
 FIRST = 10  # hits of a query that the report may show
 ASKED = 200  # queries of index recall, evenly spread
-
-
-@dataclass(frozen=True, slots=True)
-class _Leg:
-    """A way of searching: its name in the report, and the weights that leave it alone."""
-
-    name: str
-    weights: Weights
 
 
 class DeployedCollection:
@@ -62,142 +55,192 @@ class DeployedCollection:
             watch: called with the progress.
         """
         self.notes: list[str] = []
-        self._collection = collection
-        self._where = where
-        self._held_in = captions_held_in
-        self._depth = depth
-        self._watch = watch or (lambda _: None)
+        self.degraded = False
+        self.collection = collection
+        self.where = where
+        self.held_in = captions_held_in
+        self.depth = depth
+        self.watch = watch or (lambda _: None)
 
-    def search(
-        self, task: Dataset, judged: Judged, vectors: Mapping[str, FloatArray]
-    ) -> Iterator[Found]:
+    def open(self, task: Dataset) -> DeployedTask | None:
         """See `Searcher`."""
-        keys, hidden, legs = self._keys(task), self._hidden(task), self._legs(task)
-        self._tell_absent(task, keys)
-        place_of = {key: place for place, key in reversed([*enumerate(keys)]) if key is not None}
-        for leg in (_fused(legs), *(legs if len(legs) > 1 else ())):
-            ranks = np.full(len(judged.documents), np.inf)
-            first = np.full((len(task.queries), FIRST), -1, np.int64)
-            for number, item in enumerate(task.queries):
-                self._watch(Progress(f"searches, {leg.name}", number, len(task.queries)))
-                given = {space: rows[number] for space, rows in vectors.items()}
-                hits = self._hits(task, Query((_part(item, given),), leg.weights, hidden))
-                rank_of = {key: rank for rank, key in enumerate(hits, start=1)}
-                for pair in range(judged.starts[number], judged.starts[number + 1]):
-                    ranks[pair] = rank_of.get(keys[judged.documents[pair]] or "", np.inf)
-                places = [place_of.get(key, -1) for key in hits[:FIRST]]
-                first[number, : len(places)] = places
-            yield Found(leg.name, Ranks(judged.starts, ranks, judged.gains, self._depth), first)
+        opened = DeployedTask(self, task)
+        absent, what = opened.keys.count(None), f"{task.corpus[0].modality}s of the data"
+        if absent == len(opened.keys):
+            self.note(
+                f"The collection holds none of the {absent:,} {what}, so {task.direction} was not "
+                "measured through it; `echolens index --captions` brings them in."
+            )
+            return None
+        if absent:
+            self.degraded = True
+            self.note(
+                f"The collection lacks {absent:,} of {len(opened.keys):,} {what}: what asks for "
+                f"them counts as not found ({task.direction})."
+            )
+        return opened
 
-    def index_recall(self, task: Dataset, vectors: Mapping[str, FloatArray]) -> list[IndexRecall]:
-        """See `Searcher`."""
+    def note(self, text: str) -> None:
+        """Say it once."""
+        self.notes += [text] if text not in self.notes else []
+
+
+@dataclass(frozen=True, slots=True)
+class _Leg:
+    """A way of searching: its name in the report, and the weights that leave it alone."""
+
+    name: str
+    weights: Weights
+
+
+class DeployedTask:
+    """One task and what a collection has to do with it. A `Searching`.
+
+    Attributes:
+        keys: what each item of the corpus is among the hits; None for what the collection lacks.
+    """
+
+    def __init__(self, asked: DeployedCollection, task: Dataset) -> None:
+        self._asked = asked
+        self._task = task
+        self._modality = task.corpus[0].modality
+        self._backends = asked.collection.backends
+        self._reads_captions = asked.held_in and task.queries[0].modality == "text"
+        self._legs = self._every_leg()
+        self._hidden = self._documents_to_hide()
+        self.keys = self._pictures() if task.corpus[0].media is not None else self._captions()
+
+    def searchable(self) -> Card:
+        """See `Searching`."""
+        known = [key for key in self.keys if key is not None]
+        return {
+            "collection": str(self._asked.collection.directory),
+            "documents": self._backends.documents.count(),
+            "corpus": len(self.keys),
+            "of the corpus in the collection": len(known),
+            "hits that it becomes": len(set(known)),
+            "legs": ", ".join(leg.name for leg in self._legs),
+            "documents hidden": len(self._hidden),
+            "filter": self._asked.where or "none",
+            "vectors": self._backends.manifest.vectors,
+            "depth": self._asked.depth,
+        }
+
+    def found(self, vectors: Mapping[str, FloatArray]) -> Iterator[Found]:
+        """See `Searching`."""
+        for leg in (_fused(self._legs), *(self._legs if len(self._legs) > 1 else ())):
+            yield self._found_by(leg, vectors)
+
+    def index_recall(self, vectors: Mapping[str, FloatArray]) -> list[IndexRecall]:
+        """See `Searching`."""
         found = []
-        for channel in self._channels(task):
+        for channel in self._channels():
             if channel.space in vectors:
                 rows = vectors[channel.space]
                 spread = np.linspace(0, len(rows) - 1, min(len(rows), ASKED)).astype(int)
-                store = self._collection.backends.vectors[channel.key]
-                name = f"{channel.key} by {task.queries[0].modality}"
+                store = self._backends.vectors[channel.key]
+                name = f"{channel.key} by {self._task.queries[0].modality}"
                 found.append(index_recall(store, name, rows[spread]))
         return found
 
-    def searchable(self, task: Dataset) -> Card:
-        """See `Searcher`."""
-        keys = self._keys(task)
-        backends = self._collection.backends
-        known = {key for key in keys if key is not None}
+    def _found_by(self, leg: _Leg, vectors: Mapping[str, FloatArray]) -> Found:
+        task, keys, watch = self._task, self.keys, self._asked.watch
+        place_of = {key: place for place, key in reversed([*enumerate(keys)]) if key is not None}
+        first = np.full((len(task.queries), FIRST), -1, np.int64)
+        run: dict[str, tuple[tuple[str, float], ...]] = {}
+        for number, item in enumerate(task.queries):
+            watch(Progress(f"searches, {leg.name}", number, len(task.queries)))
+            given = {space: rows[number] for space, rows in vectors.items()}
+            hits = self._hits(Query((_part(item, given),), leg.weights, self._hidden))
+            run[item.id] = tuple((key, 0.0) for key in hits)
+            places = [place_of.get(key, -1) for key in hits[:FIRST]]
+            first[number, : len(places)] = places
+        ranks, _ = ranks_of(run, self._relevant_keys())
+        return Found(leg.name, replace(ranks, depth=self._asked.depth), first)
+
+    def _relevant_keys(self) -> Qrels:
+        """The judgements by what is hit. Copies of a caption in one picture are one document."""
+        key_of = {
+            item.id: key or f"absent {item.id}"
+            for item, key in zip(self._task.corpus, self.keys, strict=True)
+        }
         return {
-            "collection": str(self._collection.directory),
-            "documents": backends.documents.count(),
-            "corpus": len(keys),
-            "of the corpus in the collection": sum(key is not None for key in keys),
-            "hits that it becomes": len(known),
-            "legs": ", ".join(leg.name for leg in self._legs(task)),
-            "documents hidden": len(self._hidden(task)),
-            "filter": self._where or "none",
-            "vectors": backends.manifest.vectors,
-            "depth": self._depth,
+            item.id: {
+                key_of[name]: gain
+                for name, gain in self._task.qrels[item.id].items()
+                if name in key_of
+            }
+            for item in self._task.queries
         }
 
-    def _hits(self, task: Dataset, query: Query) -> list[str]:
+    def _hits(self, query: Query) -> list[str]:
         """The keys of the hits of one query, best first."""
-        modality = task.corpus[0].modality
-        by_document = modality == "text"
-        results = self._collection.search(
+        by_document = self._modality == "text"
+        results = self._asked.collection.search(
             query,
-            k=self._depth,
-            where=self._where,
-            modality=modality,
+            k=self._asked.depth,
+            where=self._asked.where,
+            modality=self._modality,
             group_by="document" if by_document else "asset",
         )
         if results.degraded:
-            self.notes += [note for note in results.notes if note not in self.notes]
+            self._asked.degraded = True
+            for note in results.notes:
+                self._asked.note(note)
         return [hit.document if by_document else hit.asset for hit in results]
 
-    def _tell_absent(self, task: Dataset, keys: Sequence[str | None]) -> None:
-        absent = sum(key is None for key in keys)
-        if absent:
-            note = (
-                f"The collection lacks {absent:,} of {len(keys):,} {task.corpus[0].modality}s "
-                f"of the data ({task.direction}): what asks for them counts as not found."
-            )
-            self.notes += [note] if note not in self.notes else []
+    # What the task can find
 
-    # What a task can find
-
-    def _channels(self, task: Dataset) -> list[Channel]:
+    def _channels(self) -> list[Channel]:
         """Those that may be searched: of pictures for pictures, unless captions are held in."""
-        wanted = {task.corpus[0].modality}
-        if self._may_read_captions(task):
-            wanted.add("text")
-        return [c for c in self._collection.manifest.channels if c.modality in wanted]
+        wanted = {self._modality, *({"text"} if self._reads_captions else ())}
+        return [c for c in self._backends.manifest.channels if c.modality in wanted]
 
-    def _may_read_captions(self, task: Dataset) -> bool:
-        return self._held_in and task.queries[0].modality == "text"
-
-    def _legs(self, task: Dataset) -> list[_Leg]:
-        """Every leg of a task, alone."""
-        silent = {channel.key: 0.0 for channel in self._collection.manifest.channels}
+    def _every_leg(self) -> list[_Leg]:
+        silent = {channel.key: 0.0 for channel in self._backends.manifest.channels}
         legs = [
             _Leg(channel.key, Weights(0.0, {**silent, channel.key: 1.0}))
-            for channel in self._channels(task)
+            for channel in self._channels()
         ]
-        if self._may_read_captions(task):
+        if self._reads_captions:
             legs.append(_Leg("words", Weights(1.0, silent)))
         if not legs:
             raise UsageError(
-                f"The collection {self._collection.directory} has no {task.corpus[0].modality} "
+                f"The collection {self._asked.collection.directory} encodes no {self._modality} "
                 "that could be searched.",
-                advice="Index some, or evaluate an encoder by itself: --encoder URL.",
+                advice="Evaluate an encoder that does by itself: --encoder URL.",
             )
         return legs
 
-    def _hidden(self, task: Dataset) -> frozenset[str]:
+    def _documents_to_hide(self) -> frozenset[str]:
         """Documents with a text that is asked with."""
-        if not self._may_read_captions(task):
+        if not self._reads_captions:
             return frozenset()
-        asked = {_words(item.text) for item in task.queries}
-        documents = self._collection.backends.documents.scan()
+        asked = {_words(item.text) for item in self._task.queries}
+        documents = self._backends.documents.scan()
         return frozenset(d.id for d in documents if d.text is not None and _words(d.text) in asked)
 
-    def _keys(self, task: Dataset) -> list[str | None]:
-        """What each item of the corpus is among the hits; None for what the collection lacks."""
-        if task.corpus[0].media is not None:
-            assets = [item.asset for item in task.corpus]
-            known = self._collection.backends.documents.of_assets(sorted(set(assets)))
-            return [asset if asset in known else None for asset in assets]
-        pictures = {item.id: item.asset for item in task.queries}
-        owners = inverted(task.qrels)
-        assets = [pictures.get(next(iter(owners.get(item.id, {})), ""), "") for item in task.corpus]
+    def _pictures(self) -> list[str | None]:
+        """The asset of each picture of the corpus that the collection holds."""
+        assets = [item.asset for item in self._task.corpus]
+        known = self._backends.documents.of_assets(sorted(set(assets)))
+        return [asset if asset in known else None for asset in assets]
+
+    def _captions(self) -> list[str | None]:
+        """The document of each text of the corpus, in the picture that it belongs to."""
+        pictures = {item.id: item.asset for item in self._task.queries}
+        owners = inverted(self._task.qrels)
+        assets = [
+            pictures.get(next(iter(owners.get(item.id, {})), ""), "") for item in self._task.corpus
+        ]
+        documents = self._backends.documents.of_assets(sorted(set(assets) - {""}))
         captions = {
             (asset, _words(document.text)): document.id
-            for asset, documents in self._collection.backends.documents.of_assets(
-                sorted({asset for asset in assets if asset})
-            ).items()
-            for document in documents
+            for asset, of_asset in documents.items()
+            for document in of_asset
             if document.kind == "passage" and document.span is None and document.text is not None
         }
-        pairs = zip(assets, task.corpus, strict=True)
+        pairs = zip(assets, self._task.corpus, strict=True)
         return [captions.get((asset, _words(item.text))) for asset, item in pairs]
 
 

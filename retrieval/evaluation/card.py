@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -72,6 +73,22 @@ def _content(item: Item) -> str:
 
 def _line(*parts: object) -> bytes:
     return json.dumps(parts).encode("ascii")
+
+
+def joined_cards(cards: Sequence[Mapping[str, Card]]) -> dict[str, Card]:
+    """One card of several: all their sections, and of the data the names and one digest."""
+    if len(cards) == 1:
+        return dict(cards[0])
+    united = {name: section for card in reversed(cards) for name, section in card.items()}
+    data = [card["data"] for card in cards]
+    digests = "".join(str(one["digest"]) for one in data)
+    return united | {
+        "data": {
+            "name": " and ".join(str(one["name"]) for one in data),
+            "queries": sum(int(one["queries"]) for one in data),
+            "digest": hashlib.sha256(digests.encode()).hexdigest(),
+        }
+    }
 
 
 def machine() -> Card:

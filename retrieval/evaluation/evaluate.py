@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import UsageError
 from ..schema import FloatArray
-from .card import card_of
+from .card import card_of, joined_cards
 from .embeddings import Embedding
 from .exact import rank_exactly
 from .folds import rank_in_folds
@@ -120,14 +120,16 @@ def evaluate(
         if options.exact:
             ranks, first = _exact(task, queries, embedding, options.folds)
             found.append(_measured(task, task.key("exact"), ranks, first, measures, options))
-        if searcher is not None and _can_be_asked(task, options):
+        asks = searcher is not None and _can_be_asked(task, options)
+        searching = searcher.open(task.data) if searcher is not None and asks else None
+        if searching is not None:
             vectors = {embedding.space: queries}
-            for one in searcher.search(task.data, judged(task.data), vectors):
+            for one in searching.found(vectors):
                 key = task.key("deployed", one.legs)
                 found.append(_measured(task, key, one.ranks, one.first, measures, options))
             if task.change is None and not task.labels:
-                recalls += searcher.index_recall(task.data, vectors)
-                sections[f"searchable, {task.data.direction}"] = searcher.searchable(task.data)
+                recalls += searching.index_recall(vectors)
+                sections[f"searchable, {task.data.direction}"] = searching.searchable()
     return Evaluation(
         card=sections,
         measurements=tuple(found),
@@ -135,20 +137,15 @@ def evaluate(
         index_recall=tuple(recalls),
         problems=tuple(one for one in dataset.problems if one.what != COPIES),
         notes=(*copies, *notes, *(searcher.notes if searcher is not None else ())),
-        degraded=searcher is not None and bool(searcher.notes),
+        degraded=searcher is not None and searcher.degraded,
         data={task.data.direction: task.data for task in tasks if not task.labels + task.name},
     )
 
 
 def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
-    """One evaluation of several that measured different directions; cards' sections are united."""
-    card: dict[str, Card] = {}
-    for one in evaluations:
-        card = {name: {**card.get(name, {}), **section} for name, section in one.card.items()} | {
-            name: section for name, section in card.items() if name not in one.card
-        }
+    """One evaluation of several that measured different directions."""
     return Evaluation(
-        card=card,
+        card=joined_cards([one.card for one in evaluations]),
         measurements=tuple(row for one in evaluations for row in one.measurements),
         rsum={key: estimate for one in evaluations for key, estimate in one.rsum.items()},
         index_recall=tuple(row for one in evaluations for row in one.index_recall),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..schema import FloatArray
-from .schema import Dataset, IndexRecall, IntArray, Judged, Ranks
+from .schema import Dataset, IndexRecall, IntArray, Ranks
 
 Card = Mapping[str, str | int | float | bool]
 
@@ -31,31 +31,42 @@ class Found:
     first: IntArray
 
 
-class Searcher(Protocol):
-    """A search engine that holds the corpus of a data set."""
+class Searching(Protocol):
+    """A search engine, about to be asked the queries of one task."""
 
-    @property
-    def notes(self) -> list[str]:
-        """Whole sentences on what its answers lacked, so far."""
+    def searchable(self) -> Card:
+        """What the task can find, for the run card."""
         ...
 
-    def search(
-        self, task: Dataset, judged: Judged, vectors: Mapping[str, FloatArray]
-    ) -> Iterator[Found]:
-        """Ask every query of a task: all legs fused first, then each leg where there are several.
+    def found(self, vectors: Mapping[str, FloatArray]) -> Iterator[Found]:
+        """Ask every query: all legs fused first, then each leg where there are several.
 
         Args:
-            task: pictures have their `asset`.
-            judged: its qrels, by places.
-            vectors: (n, dim) of its n queries by the key of a space, so that they needn't be
+            vectors: (n, dim) of the task's n queries by the key of a space, so that they needn't be
                 encoded again.
         """
         ...
 
-    def index_recall(self, task: Dataset, vectors: Mapping[str, FloatArray]) -> list[IndexRecall]:
-        """How much of the exact answer each vector store that the task searches gives."""
+    def index_recall(self, vectors: Mapping[str, FloatArray]) -> list[IndexRecall]:
+        """How much of the exact answer each vector store gives that the task searches."""
         ...
 
-    def searchable(self, task: Dataset) -> Card:
-        """What the task could find, for the run card."""
+
+class Searcher(Protocol):
+    """A search engine that holds the corpus of a data set.
+
+    Attributes:
+        notes: whole sentences on what it was asked, so far.
+        degraded: whether answers lacked something, so that better ones may be.
+    """
+
+    notes: list[str]
+    degraded: bool
+
+    def open(self, task: Dataset) -> Searching | None:
+        """Get ready for a task, whose pictures have their `asset`.
+
+        Returns:
+            None where it holds nothing of the corpus; a note says so.
+        """
         ...

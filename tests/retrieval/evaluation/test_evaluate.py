@@ -294,7 +294,40 @@ def test_a_picture_that_the_collection_lacks_counts_as_not_found(
     assert np.isinf(ranks).tolist() == [False] * 35 + [True] * 5
     assert found.degraded
     assert any("lacks 1 of 8 images" in note for note in found.notes)
-    assert any("lacks 40 of 40 texts" in note for note in found.notes)
+    assert any("holds none of the 40 texts" in note for note in found.notes)
+    assert [one.key for one in found.measurements if one.key.way == "deployed"] == [
+        Key(T2I, "deployed")
+    ]
+
+
+def test_a_collection_of_other_things_is_not_measured_by_what_it_cannot_find(
+    captions: Path, tmp_path: Path
+) -> None:
+    photos = create("photos", settings=settings(tmp_path / "home"))
+    index([picture(tmp_path / "other.png", seed=5)], photos)
+    with photos:
+        searcher = DeployedCollection(photos)
+        found = evaluate(data(captions), embedding_of(photos), searcher=searcher)
+
+    assert {one.key.way for one in found.measurements} == {"exact"}
+    assert len([note for note in found.notes if "holds none of" in note]) == 2
+
+
+def test_two_equal_captions_of_a_picture_are_one_answer(tmp_path: Path) -> None:
+    """One document serves both, so it may not count twice."""
+    captions = coco_set(tmp_path / "coco", pictures=3, captions=2)
+    held = json.loads(captions.read_text())
+    held["annotations"][1]["caption"] = held["annotations"][0]["caption"]
+    captions.write_text(json.dumps(held))
+    photos = create("photos", settings=settings(tmp_path / "home"))
+    index([], photos, options=IndexOptions(captions=str(captions)))
+    with photos:
+        found = through(photos, captions)
+
+    ranks = row(found, Key(I2T, "deployed")).ranks
+    assert np.diff(ranks.starts).tolist() == [1, 2, 2]
+    assert max(one.value for one in row(found, Key(I2T, "deployed")).measures.values()
+               if not np.isnan(one.value)) <= 5  # fmt: skip
 
 
 def test_a_filter_holds_for_every_search(photos: Collection, captions: Path) -> None:
@@ -407,6 +440,9 @@ def test_evaluations_of_two_directions_are_joined(photos: Collection) -> None:
     assert [one.key.direction for one in found.measurements] == ["image to image", T2I]
     assert set(found.data) == {"image to image", T2I}
     assert {"searchable, image to image", f"searchable, {T2I}", "encoder"} <= set(found.card)
+    name = found.card["data"]["name"]
+    assert name == "pictures of the collection and captions of the collection"
+    assert len(str(found.card["data"]["digest"])) == 64
 
 
 def test_the_digest_tells_data_apart(captions: Path) -> None:
