@@ -9,7 +9,7 @@ the ranks at which the relevant documents of a query came (`Ranks`), so a run ke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -21,6 +21,9 @@ from ..schema import FieldValue, Modality
 IntArray = NDArray[np.int64]
 Float64Array = NDArray[np.float64]
 Qrels = Mapping[str, Mapping[str, float]]  # query id -> id in the corpus -> gain; above 0: relevant
+
+EXAMPLES = 5  # ids or names that a `Problem` gives
+WAYS = ("deployed", "exact", "run")  # the first of them that was gone stands for the others
 
 
 class Media(Protocol):
@@ -55,6 +58,11 @@ class Item:
     asset: str = ""
     fields: Mapping[str, FieldValue] = field(default_factory=dict)
 
+    @property
+    def content(self) -> str:
+        """What its vector depends on: the text, or the picture's `asset`."""
+        return self.text if self.media is None else self.asset
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -69,11 +77,15 @@ class Problem:
     count: int
     examples: tuple[str, ...] = ()
 
+    @property
+    def named(self) -> str:
+        """The examples, and whether there are more; "" where there are none."""
+        more = ("...",) if 0 < len(self.examples) < self.count else ()
+        return ", ".join((*self.examples, *more))
+
     def __str__(self) -> str:
-        more = ", ..." if self.count > len(self.examples) else ""
-        return f"{self.count:,} {self.what}" + (
-            f" ({', '.join(self.examples)}{more})" if self.examples else ""
-        )
+        named = f" ({self.named})" if self.examples else ""
+        return f"{self.count:,} {self.what}{named}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +143,8 @@ class Ranks:
         ranks: (p,) float64 from 1, in the order of `Judged.documents`; inf for one that did not
             come back.
         gains: (p,) float64.
-        depth: how many documents were ranked for each query; None when all of the corpus was.
+        depth: how many documents were ranked for each query, so that ranks beyond are unknown;
+            None when all of the corpus was, or what didn't come back counts as not found.
     """
 
     starts: IntArray
@@ -168,7 +181,8 @@ class Key:
 
     Attributes:
         direction: ``text to image`` ...
-        way: ``exact`` (embeddings alone) or ``deployed`` (through a collection).
+        way: ``exact`` (embeddings alone), ``deployed`` (through a collection) or ``run`` (another
+            engine's).
         legs: ``fused``, or the name of the one leg that was searched.
         labels: whose judgements: "" the data set's own, ``ECCV Caption``, ``CxC``.
         changed: how pictures or words were changed: "" not at all, ``blur:2``, ``typo:0.1``.
@@ -179,6 +193,11 @@ class Key:
     legs: str = "fused"
     labels: str = ""
     changed: str = ""
+
+    @property
+    def plain(self) -> bool:
+        """Whether all legs were fused, nothing was changed, and the data's own judgements count."""
+        return (self.legs, self.labels, self.changed) == ("fused", "", "")
 
     def __str__(self) -> str:
         parts = (self.direction, self.way, self.legs, self.labels, self.changed)
@@ -204,6 +223,22 @@ class Measurement:
     measures: Mapping[str, Estimate]
     slices: tuple[Slice, ...] = ()
     first: IntArray = field(default_factory=lambda: np.empty((0, 0), np.int64))
+
+
+def foremost(keys: Iterable[Key]) -> dict[str, Key]:
+    """By direction the row that stands for the others: plain, and of the first of `WAYS`."""
+    found: dict[str, Key] = {}
+    for key in keys:
+        other = found.get(key.direction)
+        if key.plain and (other is None or WAYS.index(key.way) < WAYS.index(other.way)):
+            found[key.direction] = key
+    return found
+
+
+def headline(measurements: Iterable[Measurement]) -> dict[str, Measurement]:
+    """By direction the measurement that stands for the others; none of them is of no query."""
+    rows = {one.key: one for one in measurements if one.queries}
+    return {direction: rows[key] for direction, key in foremost(rows).items()}
 
 
 @dataclass(frozen=True, slots=True)
