@@ -188,12 +188,13 @@ def open_backends(
         assets=assets,
         encoder=_encoder_opener(directory, settings),
         probes=_probe_reader(directory),
-        limits=_limits_of(settings),
+        limits=limits_of(settings),
         alias=_alias_opener(settings),
     )
 
 
-def _limits_of(settings: Settings) -> Limits:
+def limits_of(settings: Settings) -> Limits:
+    """What one input may cost, as the user's settings say."""
     return Limits(
         bytes=settings.max_file_mb << 20,
         pixels=settings.max_megapixels * 1_000_000,

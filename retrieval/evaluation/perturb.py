@@ -2,7 +2,7 @@
 
 Gets: changes as a person lists them; a decoded picture or a text. Gives: the same, changed.
 Touches: nothing: pure. Never: the clock, or chance that can't be repeated: what is random follows
-from the item's id and the change's name.
+from the content that is changed and the change's name, so copies are spoilt alike.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class Change:
 
         Args:
             value: (h, w, 3) uint8 RGB, as it is decoded for the encoder; or a text.
-            seed_text: the item's id; the same id is changed in the same way each time.
+            seed_text: tells the content: the text, or the hash of a picture's bytes. The same is
+                changed in the same way each time.
         """
         digest = hashlib.sha256(f"{self.name}\0{seed_text}".encode(errors="surrogatepass")).digest()
         chance = np.random.default_rng(int.from_bytes(digest[:16], "big"))

@@ -23,7 +23,7 @@ Float64Array = NDArray[np.float64]
 Qrels = Mapping[str, Mapping[str, float]]  # query id -> id in the corpus -> gain; above 0: relevant
 
 EXAMPLES = 5  # ids or names that a `Problem` gives
-WAYS = ("deployed", "exact", "run")  # the first of them that was gone stands for the others
+WAYS = ("deployed", "exact", "run")  # the first that a direction has stands for it
 
 
 class Media(Protocol):
@@ -32,6 +32,10 @@ class Media(Protocol):
     @property
     def name(self) -> str:
         """What messages call it: its path, or its name in an archive."""
+        ...
+
+    def size(self) -> int:
+        """In bytes, without reading them. Raises OSError."""
         ...
 
     def read(self) -> bytes:

@@ -20,7 +20,7 @@ from typing import Any
 from ...errors import UsageError
 from ..schema import Dataset
 from .gather import CaptionsFile, Content, DatasetOptions, gather
-from .pictures import refuse_escapes
+from .pictures import at_home, refuse_escapes
 from .translations import translated
 
 __all__ = [
@@ -87,7 +87,7 @@ def open_dataset(source: str | Path, options: DatasetOptions | None = None) -> D
 
     Args:
         source: ``FORMAT:PATH``, or a path whose format shows; a path that exists is one, whatever
-            it is called.
+            it is called. ``~`` is the user's home in both.
         options: how it is read.
 
     Raises:
@@ -144,12 +144,13 @@ def _read(name: str, path: Path, options: DatasetOptions) -> Content | Dataset:
 
 def _format_of(source: str | Path) -> tuple[str, Path]:
     """The format and the path that are meant."""
-    path = Path(source)
+    path = at_home(source)
     prefix, colon, rest = str(source).partition(":")
     if not path.exists() and colon and prefix in FORMATS:
-        if not Path(rest).exists():
-            raise UsageError(f"There is no {rest}.", advice="Check the path.")
-        return prefix, Path(rest)
+        path = at_home(rest)
+        if not path.exists():
+            raise UsageError(f"There is no {path}.", advice="Check the path.")
+        return prefix, path
     if not path.exists():
         near = difflib.get_close_matches(prefix, FORMATS, n=1) if colon else []
         hint = f"Did you mean `{near[0]}:`? " if near else ""

@@ -8,7 +8,6 @@ Texts ask for pictures here; `retrieval.evaluation.qrels.turned` gives the other
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,11 +16,10 @@ from pathlib import Path
 
 from ...errors import UsageError
 from ...schema import FieldValue, printable
-from ..schema import Dataset, Item, Media, Problem
+from ..schema import EXAMPLES, Dataset, Item, Media, Problem
 from .files import mended
-from .pictures import folder_of
+from .pictures import at_home, folder_of
 
-EXAMPLES = 5  # names that a problem shows
 _LANGUAGE = re.compile(r"[A-Za-z][\w-]*")
 
 
@@ -42,13 +40,13 @@ class CaptionsFile:
         """From ``[LANGUAGE=]SOURCE``; a path that exists is one, whatever it is called."""
         language, equals, source = text.partition("=")
         if equals and not Path(text).exists() and _LANGUAGE.fullmatch(language):
-            return cls(os.path.expanduser(source), language)  # few shells do that behind a `=`
+            return cls(source, language)
         return cls(text)
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetOptions:
-    """How a data set is read.
+    """How a data set is read. In its paths ``~`` is the user's home.
 
     Attributes:
         images: the folder of its pictures; None looks in the usual places beside the captions.
@@ -65,6 +63,11 @@ class DatasetOptions:
     split_file: Path | None = None
     captions: tuple[CaptionsFile, ...] = ()
     per_image: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("images", "split_file"):
+            if (path := getattr(self, name)) is not None:
+                object.__setattr__(self, name, at_home(path))
 
 
 class Problems:

@@ -38,9 +38,18 @@ class PictureFile:
     def name(self) -> str:
         return str(self.path)
 
+    def size(self) -> int:
+        """In bytes. Raises OSError."""
+        return self.path.stat().st_size
+
     def read(self) -> bytes:
         """All of it. Raises OSError."""
         return self.path.read_bytes()
+
+
+def at_home(path: str | Path) -> Path:
+    """A path in which ``~`` is the user's home: behind a ``:`` or a ``=`` no shell expands it."""
+    return Path(os.path.expanduser(path))
 
 
 class Folder:

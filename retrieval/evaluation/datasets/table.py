@@ -57,7 +57,7 @@ def read(path: Path, _: DatasetOptions) -> Content:
             name, split = _cell(row, PICTURE), str(row.get("split") or "")
             of_picture = captions.setdefault((split, name), [])
             of_picture += _captions(row, name, split, numbers)
-        except (KeyError, TypeError, ValueError, RecursionError):
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
             problems.add("lines that can't be read", f"line {line}")
     pictures = [
         Picture(mended(name), name, found, split) for (split, name), found in captions.items()

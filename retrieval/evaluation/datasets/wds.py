@@ -22,23 +22,27 @@ _SIZE = "nshards.txt"
 
 @dataclass(frozen=True, slots=True)
 class TarPicture:
-    """A picture inside a tar: `size` bytes from `offset`."""
+    """A picture inside a tar: `length` bytes from `offset`."""
 
     shard: Path
     member: str
     offset: int
-    size: int
+    length: int
 
     @property
     def name(self) -> str:
         return f"{self.shard}/{self.member}"
 
+    def size(self) -> int:
+        """In bytes."""
+        return self.length
+
     def read(self) -> bytes:
         """All of it. Raises OSError."""
         with self.shard.open("rb") as file:
             file.seek(self.offset)
-            data = file.read(self.size)
-        if len(data) != self.size:
+            data = file.read(self.length)
+        if len(data) != self.length:
             raise OSError(f"{self.name} is cut short")
         return data
 
@@ -108,9 +112,10 @@ def _of_shard(shard: Path, problems: Problems) -> Iterator[Picture]:
                 Caption(f"{key}#{number}", line, {"index": number})
                 for number, line in enumerate(text.removesuffix("\n").split("\n"))
             ]
-    for key in texts.keys() - pictures.keys():
-        for caption in texts[key]:
-            problems.add("captions without an image", caption.id)
+    for key, captions in texts.items():
+        if key not in pictures:
+            for caption in captions:
+                problems.add("captions without an image", caption.id)
     for key, media in pictures.items():
         yield Picture(key, media.member, texts.get(key, []), split, media)
 

@@ -146,6 +146,14 @@ def test_ones_own_jsonl_gives_its_columns_as_fields(here: Path) -> None:
     assert told(data) == {"lines that can't be read": 4, "images without a caption": 1}
 
 
+@pytest.mark.parametrize("number", ["Infinity", "-Infinity", "NaN", "1e999", '"many"', "[]", "{}"])
+def test_a_number_that_is_none_costs_its_line_alone(here: Path, number: str) -> None:
+    row = f'{{"image": "a.jpg", "caption": "lost", "caption_index": {number}}}'
+    data = open_dataset(lines(here / "own.jsonl", {"image": "b.jpg", "caption": "kept"}, row))
+    assert texts(data) == {"b.jpg#0": "kept"}
+    assert told(data)["lines that can't be read"] == 1
+
+
 def test_the_first_captions_are_counted_in_each_language(here: Path) -> None:
     rows = [
         {"image": "a.jpg", "caption": f"{n}", "language": n % 2 * "de" or "en"} for n in range(6)

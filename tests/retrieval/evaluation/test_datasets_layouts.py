@@ -67,6 +67,7 @@ def test_shards_are_read_where_they_lie(tmp_path: Path) -> None:
     assert [item.id for item in data.corpus] == ["s0", "s1", "deep/s2"]
     assert data.corpus[1].media is not None
     assert data.corpus[1].media.read() == b"picture s1"
+    assert data.corpus[1].media.size() == len(b"picture s1")
     assert data.corpus[1].media.name == str(folder / "test" / "0.tar" / "s1.webp")
     assert data.problems == ()
     assert sorted(path.name for path in (folder / "test").iterdir()) == [
@@ -98,6 +99,12 @@ def test_what_shards_lack_is_told(tmp_path: Path) -> None:
         "images without a caption": 1,
     }
     assert examples(data, "shards missing") == ("test/2.tar",)
+
+
+def test_examples_come_in_the_order_of_the_shard(tmp_path: Path) -> None:
+    texts = [(f"s{number}.txt", b"no picture") for number in range(20)]
+    data = open_dataset(wds(tmp_path, "test", [*texts, *sample("s99", "a cat")]))
+    assert examples(data, "captions without an image") == tuple(f"s{n}#0" for n in range(5))
 
 
 def test_the_split_of_shards_is_a_folder(tmp_path: Path) -> None:
@@ -266,6 +273,40 @@ def test_a_path_with_a_colon_is_a_path(tmp_path: Path, monkeypatch: pytest.Monke
     files(tmp_path / "images", "a.jpg")
     lines(tmp_path / "coco:pairs.csv", "image,caption", "a.jpg,x")
     assert texts(open_dataset("coco:pairs.csv")) == {"a.jpg#0": "x"}
+
+
+def test_a_tilde_is_the_users_home_wherever_a_path_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No shell expands it behind a colon, and Python never does."""
+    home = tmp_path / "home"
+    files(home / "pictures", "a.jpg", "COCO_val2014_000000000001.jpg")
+    table = lines(home / "sets" / "pairs.csv", "image,caption", "a.jpg,x")
+    coco = coco_set(home / "coco", pictures=2)
+    karpathy(home / "split.json", {1: "test", 2: "val"})
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    pictures = DatasetOptions(images=Path("~/pictures"))
+    for source in ("~/sets/pairs.csv", "table:~/sets/pairs.csv"):
+        assert open_dataset(source, pictures).name == str(table)
+    for source in ("~/sets/pairs.csv", "en=~/sets/pairs.csv", "en=table:~/sets/pairs.csv"):
+        given = DatasetOptions(pictures.images, captions=(CaptionsFile.parse(source),))
+        assert list(texts(open_dataset(table, given)).values()) == ["x"]
+    split = open_dataset(coco, DatasetOptions(split_file=Path("~/split.json")))
+    assert [item.id for item in split.corpus] == ["1"]
+    with pytest.raises(UsageError, match=f"There is no {home}/nowhere"):
+        open_dataset("table:~/nowhere")
+
+
+def test_a_file_knows_its_size_without_being_read(tmp_path: Path) -> None:
+    files(tmp_path / "images", "a.jpg")
+    data = open_dataset(lines(tmp_path / "pairs.csv", "image,caption", "a.jpg,x"))
+    media = data.corpus[0].media
+    assert media is not None
+    assert media.size() == len(media.read())
+    (tmp_path / "images" / "a.jpg").unlink()
+    with pytest.raises(OSError, match=r"a\.jpg"):
+        media.size()
 
 
 def test_an_unknown_format_or_path_names_the_known_ones(tmp_path: Path) -> None:
