@@ -4,39 +4,50 @@ Gets: a collection. Gives: data sets made of what it holds. Touches: documents a
 read-only. Never: judges that two pictures are alike; a picture must find itself, however many
 resemble it.
 
-The sample is the documents with the smallest ids, and as ids are hashes it is a fair one, and the
-same each time. Copies of a picture are one asset, so they don't stand in each other's way; a
-picture that was saved anew at another size does.
+The sample is the pictures with the smallest ids and the texts with the smallest digests: hashes
+both, so it is a fair one, and the same each time. Copies of a picture are one asset, so they don't
+stand in each other's way; a picture that was saved anew at another size does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import heapq
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from .collection import Collection
 from .evaluation.schema import Dataset, Item
 from .protocols import AssetStore
-from .schema import Document
+from .schema import Document, path_of
+
+SPARE = 8  # texts looked at for each that is wanted: several may be of one picture, or of many
 
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """A picture in an asset store. A `Media`."""
+    """A picture in an asset store. A `Media`; `name` is the first of its paths."""
 
     assets: AssetStore
+    asset: str
     name: str
+
+    def size(self) -> int:
+        """In bytes. Raises OSError."""
+        with self.assets.open(self.asset) as file:
+            return file.seek(0, os.SEEK_END)
 
     def read(self) -> bytes:
         """All of it. Raises OSError."""
-        with self.assets.open(self.name) as file:
+        with self.assets.open(self.asset) as file:
             return file.read()
 
 
 def known_pictures(collection: Collection, count: int) -> Dataset | None:
     """Pictures that are to find themselves; None where the collection holds none."""
-    items = tuple(_item(collection, document) for document in _pictures(collection, count))
+    items = tuple(_items(collection, list(islice(_pictures(collection), count))))
     if not items:
         return None
     qrels = {item.id: {item.id: 1.0} for item in items}
@@ -48,18 +59,14 @@ def known_captions(collection: Collection, count: int) -> Dataset | None:
 
     Captions that other pictures have too are known to mean more than one, and aren't asked.
     """
-    texts: dict[str, Document] = {}
-    shared: set[str] = set()
-    for document in _captions(collection):
-        assert document.text is not None
-        if texts.setdefault(document.text, document).asset != document.asset:
-            shared.add(document.text)
-    first = {d.asset: d for text, d in reversed(texts.items()) if text not in shared}
+    captions = unshared(_captions(collection), SPARE * count)
+    first = {caption.asset: caption for caption in reversed(captions)}
     of_assets = collection.backends.documents.of_assets(sorted(first))
     pairs = [
         (caption, picture)
-        for asset, caption in sorted(first.items(), key=lambda pair: pair[1].id)
-        for picture in of_assets[asset]
+        for caption in captions
+        if caption is first[caption.asset]
+        for picture in of_assets.get(caption.asset, ())
         if picture.kind == "image"
     ][:count]
     if not pairs:
@@ -67,19 +74,41 @@ def known_captions(collection: Collection, count: int) -> Dataset | None:
     return Dataset(
         "captions of the collection",
         tuple(Item(caption.id, "text", caption.text or "") for caption, _ in pairs),
-        tuple(_item(collection, picture) for _, picture in pairs),
+        tuple(_items(collection, [picture for _, picture in pairs])),
         {caption.id: {picture.id: 1.0} for caption, picture in pairs},
     )
 
 
-def _pictures(collection: Collection, count: int) -> Iterator[Document]:
-    documents = (
-        document
-        for channel in collection.manifest.channels
-        if channel.modality == "image"
-        for document in collection.backends.documents.scan(channel.key)
-    )
-    return islice(documents, count)
+def unshared(captions: Iterable[Document], most: int) -> list[Document]:
+    """Captions whose text no other asset has: those of the `most` smallest digests, in their order.
+
+    A digest that is among the smallest at the end was so whenever it came, so all that have the
+    text were seen, though no more than `most` texts are ever held.
+    """
+    held: dict[int, Document | None] = {}  # by digest; None where several assets have the text
+    largest_first: list[int] = []  # negated, since Python's heaps have their smallest first
+    for caption in captions:
+        words = " ".join((caption.text or "").split())
+        digest = int.from_bytes(hashlib.blake2b(words.encode(), digest_size=16).digest())
+        if digest in held:
+            known = held[digest]
+            if known is not None and known.asset != caption.asset:
+                held[digest] = None
+            continue
+        if len(held) < most:
+            heapq.heappush(largest_first, -digest)
+        elif digest < -largest_first[0]:
+            del held[-heapq.heapreplace(largest_first, -digest)]
+        else:
+            continue
+        held[digest] = caption
+    return [caption for _, caption in sorted(held.items()) if caption is not None]
+
+
+def _pictures(collection: Collection) -> Iterator[Document]:
+    for channel in collection.manifest.channels:
+        if channel.modality == "image":
+            yield from collection.backends.documents.scan(channel.key)
 
 
 def _captions(collection: Collection) -> Iterator[Document]:
@@ -88,6 +117,10 @@ def _captions(collection: Collection) -> Iterator[Document]:
             yield document
 
 
-def _item(collection: Collection, document: Document) -> Item:
-    media = _Stored(collection.backends.assets, document.asset)
-    return Item(document.id, "image", media=media, asset=document.asset)
+def _items(collection: Collection, pictures: Sequence[Document]) -> Iterator[Item]:
+    backends = collection.backends
+    seen = backends.documents.sightings([picture.asset for picture in pictures])
+    for picture in pictures:
+        uris = [sighting.uri for sighting in seen.get(picture.asset, ())]
+        media = _Stored(backends.assets, picture.asset, path_of(uris[0]) if uris else picture.asset)
+        yield Item(picture.id, "image", media=media, asset=picture.asset)
