@@ -1,22 +1,23 @@
 """What changed since a baseline: row by row by a paired test, and query by query.
 
 Gets: two evaluations of the same data. Gives: a comparison. Touches: nothing: pure. Never: compares
-means of different queries: what one of them lacks is left out, and told.
+means of different queries, or ranks that one of them only looked at: what one of them lacks is left
+out, and told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import UsageError
-from .measures import first_rank, parse_measure, select
+from .measures import cut, first_rank, parse_measure, select, values_of
 from .schema import Evaluation, Key, Measurement, Ranks
 from .significance import PairedTest, paired_test
 
-COMPARED = ("r@1", "r@10", "mrr")
+COMPARED = tuple(map(parse_measure, ("r@1", "r@10", "mrr")))
 SIGNIFICANT = 0.05
 
 
@@ -60,7 +61,7 @@ class Comparison:
     Attributes:
         worse: by row, the queries that got worse, most first. Rows without any are there too.
         settings: what the run cards say differently: (name, before, now).
-        notes: rows and queries that only one of the two has.
+        notes: rows, queries and depths that only one of the two has.
     """
 
     differences: tuple[Difference, ...]
@@ -71,7 +72,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """A row of both, over the queries that both have."""
+    """A row of both, over the queries that both have, as deep as both looked."""
 
     key: Key
     queries: tuple[str, ...]
@@ -81,19 +82,21 @@ class _Pair:
 
 
 def compare(evaluation: Evaluation, baseline: Evaluation) -> Comparison:
-    """Set an evaluation against an earlier one of the same data.
+    """Set an evaluation against an earlier one of the same data, by the same protocol.
 
     Raises:
-        UsageError: the data differ, or the two have no row with common queries.
+        UsageError: data or protocol differ, or the two have no row with common queries.
     """
     _same_data(evaluation, baseline)
+    _same_protocol(evaluation, baseline)
     earlier = {one.key: one for one in baseline.measurements}
     both = [(one, earlier[one.key]) for one in evaluation.measurements if one.key in earlier]
     pairs = [_pair(now, before) for now, before in both]
-    notes = _only_in("this run", evaluation, baseline)
+    notes = ["The baseline is of degraded answers."] if baseline.degraded else []
+    notes += _only_in("this run", evaluation, baseline)
     notes += _only_in("the baseline", baseline, evaluation)
     for (now, before), pair in zip(both, pairs, strict=True):
-        notes += _left_out(now, before, len(pair.queries))
+        notes += _left_out(now, before, pair)
     pairs = [pair for pair in pairs if pair.queries]
     if not pairs:
         raise UsageError(
@@ -101,7 +104,7 @@ def compare(evaluation: Evaluation, baseline: Evaluation) -> Comparison:
             advice="; ".join(notes) or "Both are empty.",
         )
     return Comparison(
-        tuple(_difference(pair, measure) for pair in pairs for measure in COMPARED),
+        tuple(one for pair in pairs for one in _differences(pair)),
         {pair.key: _worse(pair) for pair in pairs},
         _settings(evaluation, baseline),
         tuple(notes),
@@ -109,17 +112,35 @@ def compare(evaluation: Evaluation, baseline: Evaluation) -> Comparison:
 
 
 def _same_data(evaluation: Evaluation, baseline: Evaluation) -> None:
-    now, before = (dict(one.card.get("data", {})) for one in (evaluation, baseline))
-    if now.get("digest") == before.get("digest"):
-        return
-    differ = [name for name in {**before, **now} if now.get(name) != before.get(name)]
-    what = ", ".join(
+    now, before = (one.card.get("data", {}).get("digest") for one in (evaluation, baseline))
+    if now is None and before is None:
+        raise UsageError(
+            "Neither this run nor the baseline says what data it measured.",
+            advice="Compare evaluations whose run cards have the digest of their data.",
+        )
+    if now != before:
+        raise UsageError(
+            f"The baseline was measured on other data: {_unlike(evaluation, baseline, 'data')}.",
+            advice="Evaluate the same data, with the same split, or take another baseline.",
+        )
+
+
+def _same_protocol(evaluation: Evaluation, baseline: Evaluation) -> None:
+    """What decides ranks beside data and search: among what, and against which captions."""
+    if unlike := _unlike(evaluation, baseline, "protocol"):
+        raise UsageError(
+            f"The baseline was measured by another protocol: {unlike}.",
+            advice="Evaluate with the same --folds and --held-in, or take another baseline.",
+        )
+
+
+def _unlike(evaluation: Evaluation, baseline: Evaluation, section: str) -> str:
+    """What a section of the two run cards says differently."""
+    now, before = (one.card.get(section, {}) for one in (evaluation, baseline))
+    return ", ".join(
         f"{name} {before.get(name, 'not given')} there, {now.get(name, 'not given')} here"
-        for name in differ
-    )
-    raise UsageError(
-        f"The baseline was measured on other data: {what}.",
-        advice="Evaluate the same data, with the same split, or take another baseline.",
+        for name in {**before, **now}
+        if now.get(name) != before.get(name)
     )
 
 
@@ -133,35 +154,45 @@ def _pair(now: Measurement, before: Measurement) -> _Pair:
     here = [index for index, query in enumerate(now.queries) if query in place]
     queries = tuple(now.queries[index] for index in here)
     there = [place[query] for query in queries]
+    depths = [one.ranks.depth for one in (before, now) if one.ranks.depth is not None]
+    depth = min(depths, default=None)
     return _Pair(
         now.key,
         queries,
         tuple(now.clusters[index] for index in here),
-        before=select(before.ranks, np.array(there, np.int64)),
-        now=select(now.ranks, np.array(here, np.int64)),
+        before=cut(select(before.ranks, np.array(there, np.int64)), depth),
+        now=cut(select(now.ranks, np.array(here, np.int64)), depth),
     )
 
 
-def _left_out(now: Measurement, before: Measurement, common: int) -> list[str]:
-    if len(now.queries) == len(before.queries) == common:
-        return []
-    return [
-        f"{now.key}: {common:,} queries compared; {len(now.queries) - common:,} are in this run "
-        f"only, {len(before.queries) - common:,} in the baseline only."
-    ]
+def _left_out(now: Measurement, before: Measurement, pair: _Pair) -> list[str]:
+    notes, common = [], len(pair.queries)
+    if not len(now.queries) == len(before.queries) == common:
+        notes.append(
+            f"{now.key}: {common:,} queries compared; {len(now.queries) - common:,} are in this "
+            f"run only, {len(before.queries) - common:,} in the baseline only."
+        )
+    for whose, ranks in (("this run", now.ranks), ("the baseline", before.ranks)):
+        if ranks.depth != pair.now.depth:
+            notes.append(
+                f"{now.key}: compared {pair.now.depth:,} documents deep; {whose} looked deeper."
+            )
+    return notes
 
 
-def _difference(pair: _Pair, name: str) -> Difference:
-    measure = parse_measure(name)
-    before, now = measure.of(pair.before), measure.of(pair.now)
-    return Difference(
-        pair.key,
-        name,
-        len(pair.queries),
-        measure.over(before),
-        measure.over(now),
-        paired_test(now, before, pair.clusters),
-    )
+def _differences(pair: _Pair) -> Iterator[Difference]:
+    """By each measure that both looked deep enough for."""
+    before, now = (values_of(COMPARED, ranks) for ranks in (pair.before, pair.now))
+    for measure in COMPARED:
+        if not np.isnan(now[measure]).any():
+            yield Difference(
+                pair.key,
+                measure.name,
+                len(pair.queries),
+                measure.over(before[measure]),
+                measure.over(now[measure]),
+                paired_test(now[measure], before[measure], pair.clusters),
+            )
 
 
 def _worse(pair: _Pair) -> tuple[Worse, ...]:
@@ -171,18 +202,17 @@ def _worse(pair: _Pair) -> tuple[Worse, ...]:
     first one after all that did, since nobody knows its rank.
     """
     before, now = first_rank(pair.before), first_rank(pair.now)
-    end = _end(pair.before, pair.now)
+    end = _end(pair)
     times = np.minimum(now, end) / np.minimum(before, end)
     places = np.flatnonzero(now > before)
     order = sorted(places.tolist(), key=lambda at: (-times[at], before[at], pair.queries[at]))
     return tuple(Worse(pair.queries[at], float(before[at]), float(now[at])) for at in order)
 
 
-def _end(*both: Ranks) -> float:
+def _end(pair: _Pair) -> float:
     """A rank just beyond all that either run has."""
-    depths = [ranks.depth or 0 for ranks in both]
-    deepest = [np.max(ranks.ranks, initial=0, where=np.isfinite(ranks.ranks)) for ranks in both]
-    return float(max(*depths, *deepest)) + 1
+    ranks = np.concatenate((pair.before.ranks, pair.now.ranks))
+    return float(np.max(ranks, initial=pair.now.depth or 0, where=np.isfinite(ranks))) + 1
 
 
 def _settings(evaluation: Evaluation, baseline: Evaluation) -> tuple[tuple[str, str, str], ...]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Literal
@@ -43,6 +43,8 @@ class Measure:
         summary: how these become one number.
         unit: ``percent``: values are shares from 0 to 1, shown times 100; ``rank``: from 1.
         cutoff: the K of its name: no document deeper than this counts. None where all do.
+
+    `of` takes the ranks as they are; `values_of` knows what nobody looked deep enough for.
     """
 
     name: str
@@ -50,11 +52,6 @@ class Measure:
     summary: Literal["mean", "median"] = "mean"
     unit: Literal["percent", "rank"] = "percent"
     cutoff: int | None = None
-
-    @property
-    def higher_is_better(self) -> bool:
-        """Whether more is better; of ranks, less is."""
-        return self.unit == "percent"
 
     def over(self, values: Float64Array) -> float:
         """The one number over the values of some queries; nan over none."""
@@ -84,8 +81,23 @@ def parse_measure(name: str) -> Measure:
 
 
 def values_of(measures: Iterable[Measure], ranks: Ranks) -> dict[Measure, Float64Array]:
-    """What every query gets by each of the measures."""
-    return {measure: measure.of(ranks) for measure in measures}
+    """What every query gets by each of the measures; nan where K is deeper than the ranks are.
+
+    A measure without a K takes what is deeper for not found, as trec_eval does of a run that ends.
+    """
+    return {
+        measure: measure.of(ranks)
+        if ranks.depth is None or (measure.cutoff or 0) <= ranks.depth
+        else np.full(len(ranks), np.nan)
+        for measure in measures
+    }
+
+
+def cut(ranks: Ranks, depth: int | None) -> Ranks:
+    """The ranks as if no more than `depth` documents had been looked at; None: all of them."""
+    if depth is None or (ranks.depth is not None and ranks.depth <= depth):
+        return ranks
+    return replace(ranks, ranks=np.where(ranks.ranks <= depth, ranks.ranks, np.inf), depth=depth)
 
 
 def select(ranks: Ranks, queries: IntArray | NDArray[np.bool_]) -> Ranks:

@@ -11,7 +11,7 @@ Never: opens a file; guesses at what a damaged one said.
                        "asked": 0, "depth": null,
                        "ranks": [[3], [1, null], ..], "gains": [[1], [1, 2], ..]}],
      "asked": [{"queries": [id, ..], "clusters": [id, ..]}],
-     "rsum": .., "index_recall": .., "problems": .., "notes": ..}
+     "rsum": .., "index_recall": .., "problems": .., "notes": .., "degraded": false}
 
 A row of ``asked`` is shared by all measurements of the same queries. A rank of null is one that did
 not come back; ``gains`` are left out where all are 1. A measure without a value is null, one beyond
@@ -39,7 +39,7 @@ _Asked = tuple[tuple[str, ...], tuple[str, ...]]  # queries, clusters
 
 
 def dump(evaluation: Evaluation) -> str:
-    """All of an evaluation but `Measurement.first`; ASCII, each part of it on a line."""
+    """All of an evaluation but `data` and `Measurement.first`; ASCII, each part on a line."""
     asked: dict[_Asked, int] = {}
     for one in evaluation.measurements:
         asked.setdefault((one.queries, one.clusters), len(asked))
@@ -61,6 +61,7 @@ def dump(evaluation: Evaluation) -> str:
         ],
         "problems": [asdict(problem) for problem in evaluation.problems],
         "notes": list(evaluation.notes),
+        "degraded": evaluation.degraded,
     }
     lines = (
         f"{json.dumps(name)}: {json.dumps(part, allow_nan=False)}" for name, part in parts.items()
@@ -170,6 +171,7 @@ def _evaluation(parts: Mapping[str, Any]) -> Evaluation:
             for one in parts["problems"]
         ),
         notes=_texts(parts["notes"]),
+        degraded=_flag(parts["degraded"]),
     )
 
 
@@ -219,6 +221,12 @@ def _texts(saved: Any) -> tuple[str, ...]:
 def _count(saved: Any) -> int:
     if not isinstance(saved, int) or saved < 0:
         raise TypeError(f"{saved!r} is no count")
+    return saved
+
+
+def _flag(saved: Any) -> bool:
+    if not isinstance(saved, bool):
+        raise TypeError(f"{saved!r} is neither true nor false")
     return saved
 
 

@@ -14,6 +14,7 @@ Neither the order of queries nor that of clusters matters: clusters are sorted b
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import UsageError
-from .measures import Measure, hit_at
+from .measures import Measure, parse_measure, values_of
 from .schema import Estimate, Float64Array, IntArray, Ranks, Slice
 
 RESAMPLES = 1_000
@@ -29,6 +30,7 @@ PERMUTATIONS = 10_000
 MOST_SLICES = 100
 OUTSIDE = RESAMPLES * 25 // 1000  # those beyond either end of a 95 % interval
 
+_SUMMED = tuple(parse_measure(f"r@{k}") for k in (1, 5, 10))  # RSUM
 _SEED = 0xEC40
 _WORD = 10**18  # sorts behind every number
 _CELLS = 1 << 20  # of a block of resamples x queries: what bounds the memory (8 MB an array)
@@ -60,7 +62,8 @@ def estimates(
         clusters: the cluster of each of the n queries.
 
     Returns:
-        By the measures' names. The interval always holds the value; nan where there is no query.
+        By the measures' names. The interval always holds the value; all of it is nan where there is
+        no query, or a query's value is nan.
     """
     places, count = _places(clusters)
     statistics = [
@@ -131,12 +134,14 @@ def _natural(text: str) -> list[tuple[int, str]]:
 def rsum(directions: Sequence[tuple[Ranks, Sequence[str]]]) -> Estimate:
     """RSUM: the sum of R@1, R@5 and R@10 over both directions, in percent; at most 600.
 
+    It is nan where one of the two wasn't looked at ten documents deep.
+
     Args:
         directions: ranks of the queries, and their clusters, by the same names in each direction: a
             picture is drawn with its captions, as queries of the one, and itself, of the other.
     """
     values = [
-        100 * np.sum([hit_at(ranks, k) for k in (1, 5, 10)], axis=0) for ranks, _ in directions
+        100 * np.sum(list(values_of(_SUMMED, ranks).values()), axis=0) for ranks, _ in directions
     ]
     names = [name for _, clusters in directions for name in clusters]
     places, count = _places(names)
@@ -186,11 +191,13 @@ def _estimate(
     points: Sequence[float], statistics: Sequence[Statistic], count: int, queries: int
 ) -> list[Estimate]:
     """The interval of each statistic; all of them are computed over the same resamples."""
-    if not count:
-        return [Estimate(point, float("nan"), float("nan")) for point in points]
-    drawn = [[statistic(block) for statistic in statistics] for block in _resamples(count, queries)]
+    blocks = _resamples(count, queries) if count else ()
+    drawn = [[statistic(block) for statistic in statistics] for block in blocks]
     found = []
     for place, point in enumerate(points):
+        if math.isnan(point):
+            found.append(Estimate(point, point, point))
+            continue
         resampled = np.concatenate([block[place] for block in drawn])
         # Order statistics, nothing between two of them: one may be inf.
         low, high = (float(bound) for bound in np.sort(resampled)[[OUTSIDE - 1, -OUTSIDE]])

@@ -137,6 +137,54 @@ def test_other_data_is_refused_with_what_differs() -> None:
         compare(run(row(GOOD)), Evaluation({}, (row(GOOD),)))
 
 
+def test_another_protocol_is_refused_with_what_differs() -> None:
+    whole, folds = (
+        Evaluation({"data": {"digest": "d"}, "protocol": {"gallery": one, "ties": "t"}}, rows)
+        for one, rows in (("all", (row(BAD),)), ("all, in 4 folds", (row(GOOD),)))
+    )
+    with pytest.raises(UsageError, match=r"protocol: gallery all there, all, in 4 folds here\."):
+        compare(folds, whole)
+    with pytest.raises(UsageError, match="gallery all there, not given here"):
+        compare(run(row(GOOD)), whole)
+    assert compare(whole, whole).differences
+
+
+def test_two_runs_that_do_not_say_what_they_measured_are_not_taken_for_the_same() -> None:
+    with pytest.raises(UsageError, match="Neither this run nor the baseline says what data"):
+        compare(Evaluation({}, (row(GOOD),)), Evaluation({"data": {"name": "x"}}, (row(GOOD),)))
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.dictionaries(st.sampled_from("abcdef"), RANK, min_size=1), st.integers(1, 20))
+def test_looking_less_deep_is_no_difference(ranks: dict[str, float], depth: int) -> None:
+    def seen(depth: int) -> Evaluation:
+        found = {query: rank if rank <= depth else math.inf for query, rank in ranks.items()}
+        return run(row(found, depth=depth))
+
+    for now, before in ((seen(depth), seen(30)), (seen(30), seen(depth)), (of(ranks), seen(depth))):
+        comparison = compare(now, before)
+        assert {one.before - one.now for one in comparison.differences} == {0}
+        assert comparison.worse == {KEY: ()}
+    assert [one.measure for one in comparison.differences] == [
+        "r@1",
+        *(["r@10"] if depth >= 10 else []),
+        "mrr",
+    ]
+
+
+def test_what_one_of_them_looked_deeper_for_is_told() -> None:
+    deep, shallow = run(row(GOOD, depth=100)), run(row(GOOD, depth=10))
+    told = "text to image, exact: compared 10 documents deep; {} looked deeper."
+    assert compare(deep, shallow).notes == (told.format("this run"),)
+    assert compare(shallow, deep).notes == (told.format("the baseline"),)
+    assert compare(deep, deep).notes == ()
+
+
+def test_a_baseline_of_degraded_answers_is_told() -> None:
+    before = replace(of(GOOD), degraded=True)
+    assert compare(of(GOOD), before).notes == ("The baseline is of degraded answers.",)
+
+
 def test_nothing_in_common_is_no_agreement() -> None:
     with pytest.raises(UsageError, match="nothing to compare") as error:
         compare(of(GOOD), run(row(GOOD, replace(KEY, legs="words"))))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from retrieval.errors import UsageError
 from retrieval.evaluation.measures import (
     DEFAULT,
+    cut,
     parse_measure,
     select,
     values_of,
@@ -120,6 +121,45 @@ def test_a_slice_of_the_values_is_the_values_of_the_slice(
 
 
 @settings(deadline=None)
+@given(queries(), st.integers(1, 15))
+def test_a_measure_is_the_same_at_any_depth_that_reaches_its_k_and_unknown_at_others(
+    some: list[Query], depth: int
+) -> None:
+    names = ("r@1", "r@5", "recall@5", "mrr@5", "map@5", "ndcg@5", "r@12")
+    whole, seen = (
+        values_of(map(parse_measure, names), ranks)
+        for ranks in (ranks_of(some), cut(ranks_of(some), depth))
+    )
+    for measure, values in seen.items():
+        assert measure.cutoff is not None
+        known = whole[measure] if measure.cutoff <= depth else np.full(len(some), np.nan)
+        np.testing.assert_array_equal(values, known)
+
+
+@settings(deadline=None)
+@given(queries(), st.integers(1, 15))
+def test_what_is_deeper_than_the_ranks_counts_as_not_found_where_there_is_no_k(
+    some: list[Query], depth: int
+) -> None:
+    shallow = [[(r if r <= depth else math.inf, gain) for r, gain in query] for query in some]
+    names = ("medr", "meanr", "mrr", "map", "map@r", "rprec", "ndcg")
+    found = values_of(map(parse_measure, names), cut(ranks_of(some), depth))
+    for measure, values in found.items():
+        assert values.tolist() == of(measure.name, *shallow)
+
+
+@given(queries(), st.one_of(st.none(), st.integers(1, 15)), st.integers(1, 15))
+def test_ranks_are_never_cut_deeper_than_they_are(
+    some: list[Query], depth: int | None, wanted: int
+) -> None:
+    ranks = cut(ranks_of(some), depth)
+    assert cut(ranks, None) is ranks
+    assert cut(ranks, wanted).depth == min(wanted, depth or wanted)
+    twice, once = cut(ranks, wanted), cut(ranks_of(some), min(wanted, depth or wanted))
+    assert twice.ranks.tolist() == once.ranks.tolist()
+
+
+@settings(deadline=None)
 @given(queries(), st.data())
 def test_what_the_corpus_lacks_counts_as_not_found(some: list[Query], data: st.DataObject) -> None:
     missing = data.draw(st.lists(st.integers(0, 2), min_size=len(some), max_size=len(some)))
@@ -174,8 +214,6 @@ def test_names_are_read_in_any_case_and_say_what_the_measure_is() -> None:
     measure = parse_measure(" R@10 ")
     assert measure == parse_measure("r@10")
     assert (measure.name, measure.cutoff, measure.unit) == ("r@10", 10, "percent")
-    assert measure.higher_is_better
-    assert not parse_measure("medr").higher_is_better
     assert parse_measure("medr").summary == "median"
     assert parse_measure("map@r").cutoff is None
 

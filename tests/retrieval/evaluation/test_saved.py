@@ -78,6 +78,8 @@ EVALUATIONS = st.builds(
         max_size=2,
     ).map(tuple),
     st.lists(TEXTS, max_size=2).map(tuple),
+    st.just({}),
+    st.booleans(),
 )
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from retrieval.errors import UsageError
 from retrieval.evaluation import significance
-from retrieval.evaluation.measures import Measure, parse_measure
+from retrieval.evaluation.measures import Measure, parse_measure, values_of
 from retrieval.evaluation.schema import Estimate, Float64Array, Ranks
 from retrieval.evaluation.significance import estimates, paired_test, rsum, slices
 
@@ -182,6 +182,23 @@ def test_rsum_is_the_sum_over_both_directions_in_percent() -> None:
     assert estimate.value == pytest.approx(100 * (1 + 2 + 3) / 4 + 100 * 3 / 2)
     # Picture a alone was drawn in some resamples, b alone in others, in both directions.
     assert (estimate.low, estimate.high) == pytest.approx((50, 550))
+
+
+def test_a_figure_that_nobody_looked_deep_enough_for_has_no_interval_either() -> None:
+    shallow = Ranks(np.arange(4), np.array([1.0, 7.0, math.inf]), np.ones(3), depth=9)
+    measures = [parse_measure(name) for name in ("r@9", "r@10")]
+    found = estimates(values_of(measures, shallow), ["a", "b", "c"])
+    assert found["r@9"].value == pytest.approx(2 / 3)
+    assert all(map(math.isnan, bounds(found["r@10"])))
+    assert math.isnan(found["r@10"].value)
+
+
+def test_rsum_of_a_direction_that_was_not_looked_at_ten_deep_is_not_known() -> None:
+    deep = Ranks(np.arange(3), np.array([1.0, 2.0]), np.ones(2), depth=10)
+    shallow = Ranks(np.arange(3), np.array([1.0, 2.0]), np.ones(2), depth=9)
+    names = ["a", "b"]
+    assert rsum([(deep, names), (deep, names)]).value == 500
+    assert math.isnan(rsum([(deep, names), (shallow, names)]).value)
 
 
 def test_rsum_draws_a_picture_in_both_directions_at_once() -> None:
