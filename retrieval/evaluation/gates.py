@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from ..errors import UsageError
-from .measures import parse_measure
-from .schema import Evaluation, Key, Measurement
+from .measures import parse_measure, values_of
+from .schema import Evaluation, Key, Measurement, foremost, headline
 
 RSUM = "rsum"  # in percent, of both directions
 
@@ -117,49 +117,38 @@ def _direction(text: str) -> str:
 def check(gates: Iterable[Gate], evaluation: Evaluation) -> list[Verdict]:
     """The verdicts of each gate, one for each row that it concerns; all must hold.
 
-    A gate concerns the fused rows of the data's own judgements with nothing changed: the deployed
-    ones, or the exact ones where nothing went the deployed way.
+    A gate concerns of each direction the row that stands for it (see `headline`): the deployed one,
+    else the exact one, else another engine's.
     """
     return [verdict for gate in gates for verdict in _check(gate, evaluation)]
 
 
 def _check(gate: Gate, evaluation: Evaluation) -> list[Verdict]:
-    values = _rsums(evaluation) if gate.measure == RSUM else _values(gate, evaluation)
+    rows = headline(evaluation.measurements)
+    if gate.measure == RSUM:
+        values = {key: evaluation.rsum[key].value for key in foremost(evaluation.rsum).values()}
+    else:
+        wanted = [row for there, row in rows.items() if gate.direction in ("", there)]
+        values = {row.key: _value(gate.measure, row) for row in wanted}
     if not values:
-        there = ", ".join(dict.fromkeys(one.key.direction for one in evaluation.measurements))
         what = f"no {gate.measure}" + (f" of {gate.direction}" if gate.direction else "")
-        return [Verdict(gate, None, math.nan, f"There is {what}; measured: {there or 'nothing'}.")]
+        why = f"There is {what}; measured: {', '.join(rows) or 'nothing'}."
+        return [Verdict(gate, None, math.nan, why)]
     return [_verdict(gate, key, value) for key, value in values.items()]
 
 
-def _values(gate: Gate, evaluation: Evaluation) -> dict[Key, float]:
-    rows = {one.key: one for one in evaluation.measurements}
-    keys = _foremost(key for key in rows if gate.direction in ("", key.direction))
-    return {key: _value(gate.measure, rows[key]) for key in keys}
-
-
 def _value(name: str, row: Measurement) -> float:
-    """As measured; else from the ranks, where these are deep enough to tell."""
+    """As measured, else from the ranks."""
     if name in row.measures:
         return row.measures[name].value
     measure = parse_measure(name)
-    known = row.ranks.depth is None or measure.cutoff is None or measure.cutoff <= row.ranks.depth
-    return measure.over(measure.of(row.ranks)) if known else math.nan
-
-
-def _rsums(evaluation: Evaluation) -> dict[Key, float]:
-    return {key: evaluation.rsum[key].value for key in _foremost(evaluation.rsum)}
-
-
-def _foremost(keys: Iterable[Key]) -> list[Key]:
-    plain = [key for key in keys if (key.legs, key.labels, key.changed) == ("fused", "", "")]
-    deployed = [key for key in plain if key.way == "deployed"]
-    return deployed or [key for key in plain if key.way == "exact"]
+    return measure.over(values_of([measure], row.ranks)[measure])
 
 
 def _verdict(gate: Gate, key: Key, value: float) -> Verdict:
     if gate.holds(value):
         return Verdict(gate, key, value)
     if math.isnan(value):
-        return Verdict(gate, key, value, f"{gate.measure} of {key} has no value.")
+        why = f"{gate.measure} of {key} isn't known: fewer hits were looked at (see --depth)."
+        return Verdict(gate, key, value, why)
     return Verdict(gate, key, value, f"{gate.measure} of {key} is {value:.10g}.")

@@ -18,9 +18,9 @@ from ..durable import replace_file
 from ..errors import NotInstalledError, StoreUnreachableError
 from .measures import first_rank, parse_measure, values_of
 from .report import shown_rank
-from .schema import Dataset, Evaluation, Float64Array, Measurement
+from .schema import Dataset, Evaluation, Float64Array, Measurement, headline
 from .significance import estimates
-from .worst import headline, worst_sheet
+from .worst import worst_sheet
 
 DEEPEST = 100  # K of the curve
 _MOST_LINES = 8
@@ -161,7 +161,7 @@ def _apart(wanted: Sequence[float], *, least: float, top: float) -> list[float]:
 
 def _rank_histograms(figure_of: Callable[..., Any], evaluation: Evaluation) -> bytes:
     """A panel a direction: the share of queries by the rank of their first answer."""
-    rows = headline(evaluation)
+    rows = list(headline(evaluation.measurements).values())
     if not rows:
         return b""
     bins = [_binned(first_rank(row.ranks), row.ranks.depth) for row in rows]

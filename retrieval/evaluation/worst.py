@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
@@ -15,30 +16,20 @@ from PIL import Image
 
 from ..previews import Tile, contact_sheet
 from .measures import first_rank
+from .qrels import judged
 from .report import shown_rank
-from .schema import Dataset, Evaluation, Item, Measurement
+from .schema import Dataset, Evaluation, Item, Measurement, headline
 
 QUERIES = 6  # of each direction
 FIRST = 3  # documents shown that came first instead
 _TILE_PX = 200
 
 
-def headline(evaluation: Evaluation) -> list[Measurement]:
-    """One row a direction, clean and fused by the data's own judgements: deployed, else exact."""
-    found: dict[str, Measurement] = {}
-    for row in evaluation.measurements:
-        key = row.key
-        plain = (key.legs, key.labels, key.changed) == ("fused", "", "")
-        if row.queries and plain and (key.way == "deployed" or key.direction not in found):
-            found[key.direction] = row
-    return list(found.values())
-
-
 def worst_sheet(evaluation: Evaluation, datasets: Mapping[str, Dataset]) -> bytes:
     """A PNG of the worst queries of each direction, one a line; empty when none went wrong."""
     sheets = []
-    for row in headline(evaluation):
-        data = datasets.get(row.key.direction)
+    for direction, row in headline(evaluation.measurements).items():
+        data = datasets.get(direction)
         places = worst_of(row)
         if data is None or not places:
             continue
@@ -69,10 +60,8 @@ def worst_of(row: Measurement) -> list[int]:
 
 def _line(row: Measurement, place: int, data: Dataset) -> list[Tile]:
     """The tiles of one query: itself, its best right answer, what came first instead."""
-    corpus = data.corpus
-    query = next(item for item in data.queries if item.id == row.queries[place])
-    gains = data.qrels[query.id]
-    relevant = [at for at, item in enumerate(corpus) if gains.get(item.id, 0) > 0]
+    corpus, query = data.corpus, data.queries[place]
+    relevant = judged(replace(data, queries=(query,))).documents.tolist()
     ranks = row.ranks.ranks[row.ranks.starts[place] : row.ranks.starts[place + 1]]
     best = int(np.argmin(ranks))
     rank = shown_rank(float(ranks[best]), row.ranks.depth)

@@ -111,6 +111,23 @@ def test_the_deployed_rows_are_those_that_count() -> None:
     assert holds("r@1>=0.5", of(exact))
 
 
+def test_a_direction_without_a_deployed_row_counts_by_its_exact_one() -> None:
+    evaluation = of(row(Key(T2I, "deployed"), r_1=0.9), row(Key(T2I), r_1=0.1), row(Key(I2T)))
+    verdicts = check([parse_gate("r@1>=0.5")], evaluation)
+    assert [(one.key, one.holds) for one in verdicts] == [
+        (Key(T2I, "deployed"), True),
+        (Key(I2T), False),
+    ]
+    assert not holds("i2t:r@1>=0.5", evaluation)
+
+
+def test_a_run_of_another_engine_can_be_required_too() -> None:
+    rival = row(Key("queries to documents", "run"), r_1=0.6)
+    assert holds("r@1>=0.5", of(rival))
+    assert not holds("r@1>=0.7", of(rival))
+    assert holds("r@1>=0.7", of(rival, row(Key("queries to documents"), r_1=0.8)))
+
+
 @pytest.mark.parametrize(
     "key", [Key(T2I, legs="words"), Key(T2I, labels="CxC"), Key(T2I, changed="blur:2")]
 )
@@ -135,7 +152,10 @@ def test_a_value_that_is_undefined_is_not_met(sign: str) -> None:
 def test_a_measure_that_was_not_summed_up_follows_from_the_ranks() -> None:
     assert holds("r@4>=1", of(row(Key(T2I))))
     assert holds("r@3<=0", of(row(Key(T2I))))
-    assert not holds("r@200>=0", of(row(Key(T2I), depth=100)))  # nobody looked so deep
+    (verdict,) = check([parse_gate("r@200>=0")], of(row(Key(T2I), depth=100)))
+    assert verdict.why == (
+        "r@200 of text to image, exact isn't known: fewer hits were looked at (see --depth)."
+    )
 
 
 def test_rsum_is_that_of_the_deployed_way() -> None:

@@ -17,7 +17,15 @@ from PIL import Image
 from retrieval.errors import NotInstalledError, StoreUnreachableError
 from retrieval.evaluation import plots, worst
 from retrieval.evaluation.plots import draw
-from retrieval.evaluation.schema import Dataset, Evaluation, Item, Key, Measurement, Ranks
+from retrieval.evaluation.schema import (
+    Dataset,
+    Evaluation,
+    Item,
+    Key,
+    Measurement,
+    Ranks,
+    headline,
+)
 from retrieval.previews import Tile
 
 T2I, I2T = "text to image", "image to text"
@@ -192,9 +200,12 @@ def test_the_rows_that_stand_for_a_direction_are_the_deployed_ones() -> None:
         Key(T2I, labels="CxC"),
         Key(I2T),
     ]
-    rows = tuple(row(key, RANKS) for key in keys)
-    chosen = [one.key for one in worst.headline(Evaluation({}, rows))]
-    assert chosen == [Key(T2I, "deployed"), Key(I2T)]
+    rows = [row(key, RANKS) for key in keys]
+    expected = {T2I: Key(T2I, "deployed"), I2T: Key(I2T)}
+    for some in (rows, rows[::-1]):
+        assert {there: one.key for there, one in headline(some).items()} == expected
+    assert list(headline(rows)) == [T2I, I2T]
+    assert headline([row(Key(T2I, "deployed"), []), row(Key(T2I), RANKS)])[T2I].key == Key(T2I)
 
 
 def test_the_worst_come_first_one_of_each_picture() -> None:
