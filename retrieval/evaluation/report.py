@@ -5,7 +5,7 @@ page. Touches: nothing: pure. Never: prints, rounds what is kept (`saved` has ev
 
 Shares are in percent, with ± the longer side of their 95 % interval: it never claims more than was
 measured. Ranks are lopsided and have both ends. "> 100" is a rank beyond the 100 that were looked
-at, "-" a figure that isn't defined.
+at, "-" a figure that isn't defined, or that nobody looked deep enough for.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def _main(evaluation: Evaluation, full: bool) -> Table:
 
 def _slices(evaluation: Evaluation, full: bool) -> Iterable[Table]:
     for row in evaluation.measurements:
-        if (row.key.legs, row.key.labels, row.key.changed) == ("fused", "", ""):
+        if row.key.plain:
             for field in dict.fromkeys(part.field for part in row.slices):
                 yield _slice_table(row, field, full)
 
@@ -271,12 +271,7 @@ def _gate_value(verdict: Verdict) -> str:
 
 def _problems(evaluation: Evaluation) -> Table:
     cells = (
-        (
-            f"{one.count:,}",
-            printable(one.what),
-            printable(", ".join(one.examples)) + (", ..." if one.count > len(one.examples) else ""),
-        )
-        for one in evaluation.problems
+        (f"{one.count:,}", printable(one.what), printable(one.named)) for one in evaluation.problems
     )
     return Table("Problems of the data", ("count", "what", "examples"), tuple(cells), "count")
 

@@ -130,7 +130,11 @@ def test_slices_have_a_table_a_field_for_the_plain_rows() -> None:
 def test_rsum_index_recall_and_problems_have_their_tables() -> None:
     recall = IndexRecall("starter/image", 1000, {10: Estimate(0.95, 0.94, 0.96)})
     other = IndexRecall("starter/text", 5, {1: Estimate(1, 1, 1)})
-    problems = (Problem("images missing", 3, ("a", "b")), Problem("ids given twice", 1, ("c",)))
+    problems = (
+        Problem("images missing", 3, ("a", "b")),
+        Problem("ids given twice", 1, ("c",)),
+        Problem("empty captions", 7),
+    )
     rsum = {Key("both"): Estimate(352.1, 350, 354)}
     evaluation = of(row(), rsum=rsum, index_recall=(recall, other), problems=problems)
     assert table(evaluation, "RSUM").rows == (("both", "exact", "352.1 ± 2.1"),)
@@ -139,7 +143,13 @@ def test_rsum_index_recall_and_problems_have_their_tables() -> None:
     assert table(evaluation, "Problems").rows == (
         ("3", "images missing", "a, b, ..."),
         ("1", "ids given twice", "c"),
+        ("7", "empty captions", ""),
     )
+    assert list(map(str, problems)) == [
+        "3 images missing (a, b, ...)",
+        "1 ids given twice (c)",
+        "7 empty captions",
+    ]
     assert [one.title for one in tables(of(row()))] == ["Recall"]
 
 
