@@ -24,6 +24,7 @@ from .schema import Dataset, IntArray, Item, Qrels
 COCO = "coco"  # `Dataset.ids` of those that carry COCO's own
 ECCV = "ECCV Caption"
 CXC = "CxC"
+PICTURES = 5_000  # of the split that they judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,8 @@ class FurtherQrels:
     Attributes:
         qrels: by the name of the judgements. Queries that they didn't judge are absent. What they
             found relevant is there even if the corpus lacks it (see `unfindable`).
-        note: what a report has to say of them: why they are absent; "" when there is nothing.
+        note: what a report has to say of them: why they are absent; "" when there is nothing, as of
+            captions of one's own, which only have COCO's form.
     """
 
     qrels: Mapping[str, Qrels] = field(default_factory=dict)
@@ -51,13 +53,11 @@ def further_qrels(dataset: Dataset, backwards: bool) -> FurtherQrels:
         return FurtherQrels()
     metrics = _metrics()
     if metrics is None:
-        return FurtherQrels(
-            note=f"{ECCV} and {CXC} were not measured: `pip install 'echolens[eccv]'` brings their "
-            "judgements."
-        )
-    unfit, note = _fit(dataset, metrics.coco_gts, backwards)
-    if unfit:
-        return FurtherQrels(note=unfit)
+        what = f"{ECCV} and {CXC} were not measured: `pip install 'echolens[eccv]'` brings them."
+        return FurtherQrels(note=what if len(_ids(dataset, "image")) == PICTURES else "")
+    fits, note = _fit(dataset, metrics.coco_gts, backwards)
+    if not fits:
+        return FurtherQrels(note=note)
     direction = "i2t" if backwards else "t2i"
     given = {ECCV: metrics.eccv_gts, CXC: metrics.cxc_gts}
     return FurtherQrels({name: _qrels(of[direction]) for name, of in given.items()}, note)
@@ -89,20 +89,22 @@ def _metrics() -> Any:
 
 def _fit(
     dataset: Dataset, split: Mapping[str, Mapping[int, Sequence[int]]], backwards: bool
-) -> tuple[str, str]:
-    """(why the data set isn't the split that was judged, what to tell though it is)."""
+) -> tuple[bool, str]:
+    """Whether the data set is the split that was judged; why it isn't, or what to tell of it."""
     captions, pictures = _ids(dataset, "text"), _ids(dataset, "image")
     judged_captions, judged_pictures = ({str(one) for one in split[of]} for of in ("t2i", "i2t"))
+    if not pictures & judged_pictures:
+        return False, ""
     if pictures != judged_pictures or not judged_captions <= captions:
-        return (
+        return False, (
             f"{ECCV} and {CXC} were not measured: they judge COCO's Karpathy test split, "
             f"{len(judged_pictures):,} pictures with {len(judged_captions):,} captions. This data "
             f"set has {len(pictures & judged_pictures):,} and {len(captions & judged_captions):,} "
             f"of these, and {len(pictures - judged_pictures):,} other pictures."
-        ), ""
+        )
     more = len(captions - judged_captions) if backwards else 0
     note = f"{ECCV} and {CXC}: {more:,} captions are searched that they didn't judge."
-    return "", note if more else ""
+    return True, note if more else ""
 
 
 def _ids(dataset: Dataset, modality: str) -> set[str]:

@@ -9,7 +9,14 @@ from types import ModuleType
 
 import pytest
 
-from retrieval.evaluation.judgements import CXC, ECCV, further_qrels, unfindable
+from retrieval.evaluation.judgements import (
+    CXC,
+    ECCV,
+    PICTURES,
+    FurtherQrels,
+    further_qrels,
+    unfindable,
+)
 from retrieval.evaluation.schema import Dataset, Item
 from retrieval.schema import Modality
 
@@ -90,6 +97,12 @@ def test_another_corpus_than_the_one_judged_gets_no_figures_and_is_told_why(
 
 
 @pytest.mark.usefixtures("package")
+def test_captions_of_one_s_own_in_cocos_form_get_no_word_about_judgements_of_others() -> None:
+    own = replace(WHOLE, queries=items("text", 10, 91), corpus=items("image", 7, 8, 9))
+    assert further_qrels(own, backwards=False) == FurtherQrels()
+
+
+@pytest.mark.usefixtures("package")
 def test_sixth_captions_may_be_searched_and_are_told() -> None:
     more = replace(WHOLE, queries=(*WHOLE.queries, *items("text", 12)))
     further = further_qrels(more, backwards=True)
@@ -100,9 +113,11 @@ def test_sixth_captions_may_be_searched_and_are_told() -> None:
 
 def test_without_the_package_the_note_says_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "eccv_caption", None)
-    further = further_qrels(WHOLE, backwards=False)
+    split = replace(WHOLE, corpus=items("image", *range(PICTURES)))
+    further = further_qrels(split, backwards=False)
     assert not further.qrels
     assert "pip install 'echolens[eccv]'" in further.note
+    assert further_qrels(WHOLE, backwards=False) == FurtherQrels(), "it has three pictures only"
 
 
 def test_other_data_sets_are_left_alone_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,6 +131,7 @@ def test_the_package_s_own_judgements_of_the_whole_split() -> None:
         warnings.simplefilter("ignore")
         metrics = pytest.importorskip("eccv_caption").Metrics()
     split = metrics.coco_gts
+    assert len(split["i2t"]) == PICTURES
     data = replace(
         WHOLE, queries=items("text", *split["t2i"]), corpus=items("image", *split["i2t"])
     )
