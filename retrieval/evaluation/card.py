@@ -11,25 +11,30 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .embeddings import Embedding
-from .schema import Dataset, Item
+from .schema import Dataset, Item, Qrels
 from .searcher import Card
 from .significance import RESAMPLES
 
 if TYPE_CHECKING:
+    from .embeddings import Embedding
     from .evaluate import EvaluateOptions
 
 _PACKAGES = ("echolens", "numpy", "onnxruntime", "torch", "open_clip_torch", "faiss-cpu", "pillow")
 
 
 def card_of(dataset: Dataset, embedding: Embedding, options: EvaluateOptions) -> dict[str, Card]:
-    """What was measured, with what, how, and on which machine."""
+    """What was measured, with what, how, and on which machine.
+
+    ``protocol`` is what decides ranks beside data and encoder: evaluations are compared by the same
+    one only. What else was asked for stands under ``measured``.
+    """
+    changes = ", ".join(change.name for change in options.changes)
     return {
         "data": _data(dataset),
         "encoder": embedding.card(),
@@ -37,12 +42,28 @@ def card_of(dataset: Dataset, embedding: Embedding, options: EvaluateOptions) ->
             "gallery": f"all, in {options.folds} folds" if options.folds > 1 else "all",
             "captions held in": options.held_in,
             "ties": "in the order of the data set",
-            "intervals": f"95 %, {RESAMPLES:,} bootstrap samples of pictures with their captions",
             "copies of a picture": "one item",
         },
-        "machine": machine(),
-        "versions": _versions(),
+        "measured": {
+            "queries": "all" if options.queries is None else f"{options.queries:,} at most",
+            "changes": changes or "none",
+            **how_measured(options.measures),
+        },
+        **where_measured(),
     }
+
+
+def how_measured(measures: Sequence[str]) -> Card:
+    """The measures, and how their intervals come about."""
+    return {
+        "measures": ", ".join(measures),
+        "intervals": f"95 %, {RESAMPLES:,} bootstrap samples of pictures with their captions",
+    }
+
+
+def where_measured() -> dict[str, Card]:
+    """The machine, and the versions of what computed there."""
+    return {"machine": machine(), "versions": _versions()}
 
 
 def _data(dataset: Dataset) -> Card:
@@ -51,24 +72,22 @@ def _data(dataset: Dataset) -> Card:
         "split": dataset.split or "(none)",
         "queries": len(dataset.queries),
         "corpus": len(dataset.corpus),
-        "relevant pairs": sum(map(len, dataset.qrels.values())),
-        "digest": digest(dataset),
+        "relevant pairs": sum(
+            gain > 0 for found in dataset.qrels.values() for gain in found.values()
+        ),
+        "digest": digest(dataset.qrels, dataset.queries, dataset.corpus),
     }
 
 
-def digest(dataset: Dataset) -> str:
-    """SHA-256, in hex, of what is asked, what is looked for, and what is relevant."""
+def digest(qrels: Qrels, *sides: Iterable[Item]) -> str:
+    """SHA-256, in hex, of what is relevant, and of what is asked and looked for."""
     whole = hashlib.sha256()
-    for items in (dataset.queries, dataset.corpus):
+    for items in sides:
         for item in sorted(items, key=lambda one: one.id):
-            whole.update(_line(item.id, _content(item)))
-    for query in sorted(dataset.qrels):
-        whole.update(_line(query, dict(sorted(dataset.qrels[query].items()))))
+            whole.update(_line(item.id, item.content))
+    for query in sorted(qrels):
+        whole.update(_line(query, dict(sorted(qrels[query].items()))))
     return whole.hexdigest()
-
-
-def _content(item: Item) -> str:
-    return item.text if item.media is None else item.asset
 
 
 def _line(*parts: object) -> bytes:

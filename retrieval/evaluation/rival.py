@@ -7,17 +7,35 @@ files. Never: an encoder, a collection.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from .card import digest, how_measured, where_measured
 from .measures import DEFAULT, parse_measure, values_of
-from .qrels import inverted, read_qrels
+from .qrels import read_qrels
 from .run import Run, ranks_of, read_run
-from .schema import Dataset, Evaluation, Key, Measurement, Problem, Qrels
+from .schema import EXAMPLES, Dataset, Evaluation, Item, Key, Measurement, Problem, Qrels
 from .searcher import Card
 from .significance import estimates
+from .tasks import clusters_of, directions
 
-WAY = "run"
-_EXAMPLES = 5
+
+@dataclass(frozen=True, slots=True)
+class _Judgements:
+    """What a run is scored by.
+
+    Attributes:
+        name: where they are from.
+        clusters: by query, what is resampled together, where that isn't the query itself.
+        sides: the queries and the corpus, where they are known.
+    """
+
+    name: str
+    qrels: Qrels
+    direction: str = "queries to documents"
+    clusters: Mapping[str, str] = field(default_factory=dict)
+    sides: tuple[tuple[Item, ...], ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 def score_run(
@@ -34,33 +52,45 @@ def score_run(
         UsageError: a file can't be used, or a measure is unknown.
     """
     found = read_run(run)
-    direction, judgements, clusters = _judgements(found, qrels, dataset)
-    ranks, queries = ranks_of(found, judgements)
-    names = tuple(clusters.get(query, query) for query in queries)
+    judged = _judgements(found, qrels, dataset)
+    ranks, queries = ranks_of(found, judged.qrels)
+    names = tuple(judged.clusters.get(query, query) for query in queries)
     values = values_of(map(parse_measure, measures), ranks)
-    row = Measurement(Key(direction, WAY), queries, names, ranks, estimates(values, names))
-    data: Card = {"run": str(run), "judgements": str(qrels or (dataset and dataset.name))}
+    key = Key(judged.direction, "run")
+    data: Card = {
+        "run": str(run),
+        "judgements": judged.name,
+        "queries": len(queries),
+        "relevant pairs": len(ranks.ranks),
+        "digest": digest(judged.qrels, *judged.sides),
+    }
+    sections: dict[str, Card] = {
+        "data": data,
+        "protocol": {"ties": "by document id", "what isn't returned": "isn't found"},
+        "measured": how_measured(measures),
+        **where_measured(),
+    }
     return Evaluation(
-        card={**(card or {}), "data": data},
-        measurements=(row,),
-        problems=(*(dataset.problems if dataset else ()), *_problems(found, judgements, queries)),
+        card={**(card or {}), **sections},
+        measurements=(Measurement(key, queries, names, ranks, estimates(values, names)),),
+        problems=(*judged.problems, *_problems(found, judged.qrels, queries)),
     )
 
 
-def _judgements(
-    run: Run, qrels: Path | None, dataset: Dataset | None
-) -> tuple[str, Qrels, Mapping[str, str]]:
-    """(direction, qrels, cluster of each query that has one other than itself)."""
+def _judgements(run: Run, qrels: Path | None, dataset: Dataset | None) -> _Judgements:
+    """Those of the file, or of the data set in the direction in which it knows most queries."""
     if dataset is None:
         assert qrels is not None, "a run is scored by qrels or by a data set"
-        return "queries to documents", read_qrels(qrels), {}
-    backwards = inverted(dataset.qrels)
-    forwards, back = (sum(query in side for query in run) for side in (dataset.qrels, backwards))
-    if back > forwards:
-        asked, found = dataset.direction.split(" to ")
-        return f"{found} to {asked}", backwards, {}
-    pictures = {query: next(iter(relevant)) for query, relevant in dataset.qrels.items()}
-    return dataset.direction, dataset.qrels, pictures
+        return _Judgements(str(qrels), read_qrels(qrels))
+    asked = max(directions(dataset), key=lambda one: sum(query in one.qrels for query in run))
+    return _Judgements(
+        asked.name,
+        asked.qrels,
+        asked.direction,
+        clusters_of(asked),
+        (asked.queries, asked.corpus),
+        asked.problems,
+    )
 
 
 def _problems(run: Run, qrels: Qrels, judged: tuple[str, ...]) -> list[Problem]:
@@ -70,4 +100,4 @@ def _problems(run: Run, qrels: Qrels, judged: tuple[str, ...]) -> list[Problem]:
         "queries of the run that nobody judged": [query for query in run if query not in qrels],
         "judged queries without a relevant document": [q for q in qrels if q not in known],
     }
-    return [Problem(what, len(ids), tuple(ids[:_EXAMPLES])) for what, ids in found.items() if ids]
+    return [Problem(what, len(ids), tuple(ids[:EXAMPLES])) for what, ids in found.items() if ids]

@@ -4,7 +4,8 @@ Gets: a file. Gives: a run, and the ranks of what is relevant. Touches: that fil
 
 A run is ordered by falling score, ties by document id, ascending; the column of ranks is ignored,
 as trec_eval does. (trec_eval itself lets ties fall by descending id; whoever needs its very figure
-for a run with ties has to break them before.)
+for a run with ties has to break them before.) What it doesn't hold wasn't found, however far it
+goes, as at TREC.
 """
 
 from __future__ import annotations
@@ -64,7 +65,6 @@ def ranks_of(run: Run, qrels: Qrels) -> tuple[Ranks, tuple[str, ...]]:
         np.array(starts, np.int64),
         np.array(ranks, np.float64),
         np.array(gains, np.float64),
-        depth=max((len(run.get(query, ())) for query in queries), default=0),
     )
     return found, tuple(queries)
 

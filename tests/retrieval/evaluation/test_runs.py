@@ -59,7 +59,7 @@ def test_a_judged_query_without_results_counts() -> None:
     assert ranks.starts.tolist() == [0, 2, 3, 4]
     assert ranks.ranks.tolist() == [2, inf, inf, 1]
     assert ranks.gains.tolist() == [1, 2, 1, 1]
-    assert ranks.depth == 2
+    assert ranks.depth is None, "what a run doesn't hold wasn't found, however deep it goes"
 
 
 def test_no_judgements_give_no_ranks() -> None:
