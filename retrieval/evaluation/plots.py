@@ -90,7 +90,7 @@ def _recall_curves(figure_of: Callable[..., Any], evaluation: Evaluation) -> byt
     figure, axes = _figure(figure_of, len(panels), width=5.4)
     colours: dict[str, str] = {}
     for axis, (direction, rows) in zip(axes, panels.items(), strict=True):
-        shown = sorted(rows, key=_plainness)[:_MOST_LINES]
+        shown = sorted(rows, key=lambda row: not row.key.plain)[:_MOST_LINES]
         for row in shown:  # a name has one colour in all panels
             colours.setdefault(_line_name(row), _COLOURS[len(colours) % len(_COLOURS)])
         left_out = f"; {len(shown)} of {len(rows)} rows" if len(rows) > len(shown) else ""
@@ -218,11 +218,6 @@ def _by_direction(evaluation: Evaluation) -> dict[str, list[Measurement]]:
         if row.queries:
             panels.setdefault(row.key.direction, []).append(row)
     return panels
-
-
-def _plainness(row: Measurement) -> tuple[bool, bool, bool]:
-    """Sorts fused rows of clean data by its own judgements before the others."""
-    return bool(row.key.changed), bool(row.key.labels), row.key.legs != "fused"
 
 
 def _line_name(row: Measurement) -> str:

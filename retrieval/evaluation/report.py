@@ -28,7 +28,6 @@ _WORSE_ON_PAGE = 50
 _LABELS = {"medr": "MedR", "meanr": "MeanR", "mrr": "MRR", "map": "mAP", "map@r": "mAP@R"}
 _LABELS |= {"rprec": "R-Prec", "ndcg": "nDCG", "r": "R"}
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>|~$&#]")
-_LEGEND = "In percent, ± the longer side of the 95 % interval; ranks from 1: {ranks}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +160,8 @@ def _main(evaluation: Evaluation, full: bool) -> Table:
         for key, row in zip(keys, rows, strict=True)
     )
     right = ("queries", *map(label, names))
-    return Table("Recall", (*head, *right), tuple(cells), " ".join(right), _legend(names))
+    note = _legend(names, [row.ranks.depth for row in rows if row.ranks.depth is not None])
+    return Table("Recall", (*head, *right), tuple(cells), " ".join(right), note)
 
 
 def _slices(evaluation: Evaluation, full: bool) -> Iterable[Table]:
@@ -296,7 +296,9 @@ def _cell(key: Key, name: str) -> str:
 
 def _measures(rows: Iterable[Mapping[str, Estimate]], full: bool) -> list[str]:
     names = list(dict.fromkeys(name for measures in rows for name in measures))
-    return names if full else [name for name in SHORT if name in names] or names[: len(SHORT)]
+    if full or len(names) <= len(SHORT):
+        return names
+    return [name for name in SHORT if name in names] or names[: len(SHORT)]
 
 
 def _figures(
@@ -309,9 +311,16 @@ def _figures(
             yield shown(measures[name], parse_measure(name).unit, depth, ends=full)
 
 
-def _legend(names: Sequence[str]) -> str:
-    ranks = [label(name) for name in names if parse_measure(name).unit == "rank"]
-    return _LEGEND.format(ranks=", ".join(ranks)) if ranks else _LEGEND.partition(";")[0] + "."
+def _legend(names: Sequence[str], depths: Sequence[int]) -> str:
+    measures = list(map(parse_measure, names))
+    ranks = [label(one.name) for one in measures if one.unit == "rank"]
+    endless = [label(one.name) for one in measures if one.unit != "rank" and one.cutoff is None]
+    legend = "In percent, ± the longer side of the 95 % interval"
+    legend += f"; ranks from 1: {', '.join(ranks)}." if ranks else "."
+    if endless and depths:
+        where = f"Where a search ends at {min(depths):,}"
+        legend += f" {where}, a deeper answer counts as none in {', '.join(endless)}."
+    return legend
 
 
 def _signed(difference: Estimate) -> str:

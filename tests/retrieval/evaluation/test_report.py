@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from cli import output
 from retrieval.evaluation.compare import compare
 from retrieval.evaluation.gates import check, parse_gate
+from retrieval.evaluation.measures import parse_measure, values_of
 from retrieval.evaluation.report import Table, label, markdown, shown, tables
 from retrieval.evaluation.schema import (
     Estimate,
@@ -25,6 +26,7 @@ from retrieval.evaluation.schema import (
     Ranks,
     Slice,
 )
+from retrieval.evaluation.significance import estimates
 
 T2I = Key("text to image")
 MEASURES = {
@@ -109,6 +111,22 @@ def test_the_whole_table_has_every_measure_with_its_interval() -> None:
     assert whole.head[3:] == ("R@1", "R@5", "MedR", "MeanR", "nDCG@10")
     assert whole.rows[0][5:] == ("14 [12, 16.5]", "> 100", "40.0 ± 2.0")
     assert "MedR, MeanR" in whole.note
+
+
+def test_every_measure_that_was_chosen_is_shown_where_there_is_room() -> None:
+    chosen = {name: Estimate(0.5, 0.5, 0.5) for name in ("r@1", "r@30", "mrr")}
+    assert table(of(row(measures=chosen)), "Recall").head[3:] == ("R@1", "R@30", "MRR")
+
+
+def test_a_figure_that_nobody_looked_deep_enough_for_is_not_shown() -> None:
+    shallow = row(replace(T2I, way="deployed")).ranks  # 100 deep
+    names = list(map(parse_measure, ("r@1", "r@100", "r@101", "mrr")))
+    found = estimates(values_of(names, shallow), ("q0", "q1"))
+    shown_ = table(of(row(ranks=(1.0, 2.0), measures=found)), "Recall")
+    assert shown_.rows[0][3:6] == ("50.0 ± 50.0", "100.0 ± 84.2", "-")
+    assert shown_.note.endswith(
+        " Where a search ends at 100, a deeper answer counts as none in MRR."
+    )
 
 
 def test_a_measure_that_one_row_lacks_is_no_zero() -> None:
