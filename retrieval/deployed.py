@@ -4,9 +4,10 @@ Gets: a collection; tasks whose pictures were read. Gives: ranks, index recall, 
 searchable. Touches: the collection, read-only. Never: measures anything by itself.
 
 No leak: a caption that is asked with is never searchable. Texts ask for pictures through the legs
-of pictures alone; where captions are held in (searchable, and never asked), every document with a
-text that is asked with is hidden, whichever picture it belongs to. Data sets and collections meet
-in the bytes: a picture is the asset of its hash, a caption the document of its text in that asset.
+of pictures alone. Where captions are held in (searchable, and never asked), everything else that is
+written of the data's pictures is hidden, and so is every document with a text that asks. Data sets
+and collections meet in the bytes: a picture is the asset of its hash, a caption the document of its
+text in that asset.
 """
 
 from __future__ import annotations
@@ -19,17 +20,19 @@ import numpy as np
 from .collection import Collection
 from .errors import UsageError
 from .evaluation.embeddings import Embedder, Embedding
+from .evaluation.identify import without_pictures
 from .evaluation.index_recall import index_recall
 from .evaluation.qrels import inverted
-from .evaluation.run import ranks_of
-from .evaluation.schema import Dataset, IndexRecall, Item, Progress, Qrels, Watcher
+from .evaluation.schema import Dataset, IndexRecall, Item, Progress, Watcher
 from .evaluation.searcher import Card, Found
+from .evaluation.tasks import Task
 from .protocols import Encoder
 from .query.fusion import Weights
 from .query.parse import Part, Query
-from .schema import Channel, FloatArray, Modality
+from .query.where import holds, parse_where
+from .schema import Channel, FieldValue, FloatArray, Modality
 
-FIRST = 10  # hits of a query that the report may show
+LEFT_OUT = "images that the filter leaves out"
 ASKED = 200  # queries of index recall, evenly spread
 
 
@@ -41,7 +44,6 @@ class DeployedCollection:
         collection: Collection,
         *,
         where: str | None = None,
-        captions_held_in: bool = False,
         depth: int = 100,
         watch: Watcher | None = None,
     ) -> None:
@@ -50,39 +52,72 @@ class DeployedCollection:
         Args:
             collection: stays the caller's to close.
             where: a filter that every search gets.
-            captions_held_in: whether pictures may be found by captions that aren't asked with.
             depth: hits of a query; ranks beyond are unknown.
             watch: called with the progress.
+
+        Raises:
+            FilterError: the filter doesn't parse.
         """
         self.notes: list[str] = []
         self.degraded = False
         self.collection = collection
         self.where = where
-        self.held_in = captions_held_in
+        self.filter = parse_where(where, collection.manifest.fields) if where else None
         self.depth = depth
         self.watch = watch or (lambda _: None)
 
-    def open(self, task: Dataset) -> DeployedTask | None:
+    def known(self, dataset: Dataset) -> Dataset:
+        """See `Searcher`."""
+        items = [item for item in (*dataset.queries, *dataset.corpus) if item.media is not None]
+        documents = self.collection.backends.documents
+        seen = documents.sightings(sorted({item.asset for item in items}))
+        left_out = {
+            item.id
+            for item in items
+            if item.asset in seen
+            and not any(holds(self.filter, place.fields) for place in seen[item.asset])
+        }
+        if left_out:
+            total = len({item.id for item in items})
+            self.note(f"The filter leaves out {len(left_out):,} of {total:,} images of the data.")
+        fields = {asset: places[0].fields for asset, places in seen.items()}
+        known = without_pictures(dataset, left_out, LEFT_OUT)
+        return replace(
+            known,
+            queries=tuple(_with_fields(item, fields) for item in known.queries),
+            corpus=tuple(_with_fields(item, fields) for item in known.corpus),
+            problems=dataset.problems,
+        )
+
+    def open(self, task: Task) -> DeployedTask | None:
         """See `Searcher`."""
         opened = DeployedTask(self, task)
-        absent, what = opened.keys.count(None), f"{task.corpus[0].modality}s of the data"
+        direction, absent = task.direction, opened.keys.count(None)
+        what = f"{direction.corpus[0].modality}s of the data"
         if absent == len(opened.keys):
             self.note(
-                f"The collection holds none of the {absent:,} {what}, so {task.direction} was not "
-                "measured through it; `echolens index --captions` brings them in."
+                f"The collection holds none of the {absent:,} {what}, so {direction.direction} was "
+                "not measured through it."
             )
             return None
         if absent:
-            self.degraded = True
             self.note(
                 f"The collection lacks {absent:,} of {len(opened.keys):,} {what}: what asks for "
-                f"them counts as not found ({task.direction})."
+                f"them counts as not found ({direction.direction}).",
+                degrades=True,
+            )
+        if opened.lacks_held_in:
+            self.note(
+                f"The collection lacks {opened.lacks_held_in:,} of {len(task.held_in):,} captions "
+                "that are held in.",
+                degrades=True,
             )
         return opened
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, *, degrades: bool = False) -> None:
         """Say it once."""
         self.notes += [text] if text not in self.notes else []
+        self.degraded |= degrades
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,32 +133,34 @@ class DeployedTask:
 
     Attributes:
         keys: what each item of the corpus is among the hits; None for what the collection lacks.
+        lacks_held_in: how many captions that are held in the collection doesn't hold.
     """
 
-    def __init__(self, asked: DeployedCollection, task: Dataset) -> None:
-        self._asked = asked
+    def __init__(self, deployed: DeployedCollection, task: Task) -> None:
+        self._deployed = deployed
         self._task = task
-        self._modality = task.corpus[0].modality
-        self._backends = asked.collection.backends
-        self._reads_captions = asked.held_in and task.queries[0].modality == "text"
+        self._modality = task.direction.corpus[0].modality
+        self._backends = deployed.collection.backends
         self._legs = self._every_leg()
-        self._hidden = self._documents_to_hide()
-        self.keys = self._pictures() if task.corpus[0].media is not None else self._captions()
+        self.lacks_held_in, self._hidden = self._held_in_and_hidden()
+        of_pictures = self._modality == "image"
+        self.keys = self._pictures() if of_pictures else self._captions()
 
     def searchable(self) -> Card:
         """See `Searching`."""
         known = [key for key in self.keys if key is not None]
         return {
-            "collection": str(self._asked.collection.directory),
+            "collection": str(self._deployed.collection.directory),
             "documents": self._backends.documents.count(),
             "corpus": len(self.keys),
             "of the corpus in the collection": len(known),
             "hits that it becomes": len(set(known)),
             "legs": ", ".join(leg.name for leg in self._legs),
+            "captions held in": len(self._task.held_in) - self.lacks_held_in,
             "documents hidden": len(self._hidden),
-            "filter": self._asked.where or "none",
+            "filter": self._deployed.where or "none",
             "vectors": self._backends.manifest.vectors,
-            "depth": self._asked.depth,
+            "depth": self._deployed.depth,
         }
 
     def found(self, vectors: Mapping[str, FloatArray]) -> Iterator[Found]:
@@ -140,60 +177,50 @@ class DeployedTask:
                 spread = np.linspace(0, len(rows) - 1, min(len(rows), ASKED)).astype(int)
                 store = self._backends.vectors[channel.key]
                 name = f"{channel.key} by {self._task.queries[0].modality}"
-                found.append(index_recall(store, name, rows[spread]))
+                if store.count():
+                    found.append(index_recall(store, name, rows[spread]))
         return found
 
     def _found_by(self, leg: _Leg, vectors: Mapping[str, FloatArray]) -> Found:
-        task, keys, watch = self._task, self.keys, self._asked.watch
-        place_of = {key: place for place, key in reversed([*enumerate(keys)]) if key is not None}
-        first = np.full((len(task.queries), FIRST), -1, np.int64)
-        run: dict[str, tuple[tuple[str, float], ...]] = {}
-        for number, item in enumerate(task.queries):
-            watch(Progress(f"searches, {leg.name}", number, len(task.queries)))
+        """Ask every query through one leg, or all of them.
+
+        A document that several equal captions of a picture are takes a rank for each, in the order
+        of the data, as they do where they are ranked by themselves.
+        """
+        queries, depth = self._task.queries, self._deployed.depth
+        places_of: dict[str, list[int]] = {}
+        for place, key in enumerate(self.keys):
+            if key is not None:
+                places_of.setdefault(key, []).append(place)
+        found = np.full((len(queries), depth), -1, np.int64)
+        for number, item in enumerate(queries):
+            self._deployed.watch(Progress(f"searches, {leg.name}", number, len(queries)))
             given = {space: rows[number] for space, rows in vectors.items()}
             hits = self._hits(Query((_part(item, given),), leg.weights, self._hidden))
-            run[item.id] = tuple((key, 0.0) for key in hits)
-            places = [place_of.get(key, -1) for key in hits[:FIRST]]
-            first[number, : len(places)] = places
-        ranks, _ = ranks_of(run, self._relevant_keys())
-        return Found(leg.name, replace(ranks, depth=self._asked.depth), first)
-
-    def _relevant_keys(self) -> Qrels:
-        """The judgements by what is hit. Copies of a caption in one picture are one document."""
-        key_of = {
-            item.id: key or f"absent {item.id}"
-            for item, key in zip(self._task.corpus, self.keys, strict=True)
-        }
-        return {
-            item.id: {
-                key_of[name]: gain
-                for name, gain in self._task.qrels[item.id].items()
-                if name in key_of
-            }
-            for item in self._task.queries
-        }
+            places = [place for key in hits for place in places_of.get(key, [-1])][:depth]
+            found[number, : len(places)] = places
+        return Found(leg.name, found)
 
     def _hits(self, query: Query) -> list[str]:
         """The keys of the hits of one query, best first."""
         by_document = self._modality == "text"
-        results = self._asked.collection.search(
+        results = self._deployed.collection.search(
             query,
-            k=self._asked.depth,
-            where=self._asked.where,
+            k=self._deployed.depth,
+            where=self._deployed.filter,
             modality=self._modality,
             group_by="document" if by_document else "asset",
         )
         if results.degraded:
-            self._asked.degraded = True
             for note in results.notes:
-                self._asked.note(note)
+                self._deployed.note(note, degrades=True)
         return [hit.document if by_document else hit.asset for hit in results]
 
     # What the task can find
 
     def _channels(self) -> list[Channel]:
         """Those that may be searched: of pictures for pictures, unless captions are held in."""
-        wanted = {self._modality, *({"text"} if self._reads_captions else ())}
+        wanted = {self._modality, *({"text"} if self._task.held_in else ())}
         return [c for c in self._backends.manifest.channels if c.modality in wanted]
 
     def _every_leg(self) -> list[_Leg]:
@@ -202,46 +229,67 @@ class DeployedTask:
             _Leg(channel.key, Weights(0.0, {**silent, channel.key: 1.0}))
             for channel in self._channels()
         ]
-        if self._reads_captions:
+        if self._task.held_in:
             legs.append(_Leg("words", Weights(1.0, silent)))
         if not legs:
             raise UsageError(
-                f"The collection {self._asked.collection.directory} encodes no {self._modality} "
-                "that could be searched.",
+                f"The collection {self._deployed.collection.directory} encodes no "
+                f"{self._modality} that could be searched.",
                 advice="Evaluate an encoder that does by itself: --encoder URL.",
             )
         return legs
 
-    def _documents_to_hide(self) -> frozenset[str]:
-        """Documents with a text that is asked with."""
-        if not self._reads_captions:
-            return frozenset()
-        asked = {_words(item.text) for item in self._task.queries}
-        documents = self._backends.documents.scan()
-        return frozenset(d.id for d in documents if d.text is not None and _words(d.text) in asked)
+    def _held_in_and_hidden(self) -> tuple[int, frozenset[str]]:
+        """How many captions that are held in are absent, and the documents to hide.
+
+        Of the data's pictures only the captions that are held in may be read; elsewhere no text may
+        that asks, whether this sample asks it or not, and however its words are changed.
+        """
+        direction, held = self._task.direction, self._task.held_in
+        if not held:
+            return 0, frozenset()
+        pictures = {item.id: item.asset for item in direction.corpus}
+        kept, asked = set(), set()
+        for item in direction.queries:
+            if item.id in held:
+                kept |= {(pictures[name], _words(item.text)) for name in direction.qrels[item.id]}
+            else:
+                asked.add(_words(item.text))
+        of_data, found, hidden = set(pictures.values()), set(), []
+        for document in self._backends.documents.scan():
+            if document.text is None:
+                continue
+            words = _words(document.text)
+            is_held_in = (document.asset, words) in kept
+            if is_held_in:
+                found.add((document.asset, words))
+            if words in asked or (document.asset in of_data and not is_held_in):
+                hidden.append(document.id)
+        return len(kept - found), frozenset(hidden)
 
     def _pictures(self) -> list[str | None]:
         """The asset of each picture of the corpus that the collection holds."""
-        assets = [item.asset for item in self._task.corpus]
+        assets = [item.asset for item in self._task.direction.corpus]
         known = self._backends.documents.of_assets(sorted(set(assets)))
         return [asset if asset in known else None for asset in assets]
 
     def _captions(self) -> list[str | None]:
-        """The document of each text of the corpus, in the picture that it belongs to."""
-        pictures = {item.id: item.asset for item in self._task.queries}
-        owners = inverted(self._task.qrels)
-        assets = [
-            pictures.get(next(iter(owners.get(item.id, {})), ""), "") for item in self._task.corpus
-        ]
-        documents = self._backends.documents.of_assets(sorted(set(assets) - {""}))
+        """The document of each text of the corpus, in a picture that it belongs to."""
+        direction = self._task.direction
+        pictures = {item.id: item.asset for item in direction.queries}
+        documents = self._backends.documents.of_assets(sorted(set(pictures.values()) - {""}))
         captions = {
             (asset, _words(document.text)): document.id
             for asset, of_asset in documents.items()
             for document in of_asset
             if document.kind == "passage" and document.span is None and document.text is not None
         }
-        pairs = zip(assets, self._task.corpus, strict=True)
-        return [captions.get((asset, _words(item.text))) for asset, item in pairs]
+        owners = inverted(direction.qrels)
+        found = (
+            (captions.get((pictures[name], _words(item.text))) for name in owners.get(item.id, ()))
+            for item in direction.corpus
+        )
+        return [next((key for key in keys if key is not None), None) for keys in found]
 
 
 def embedding_of(collection: Collection, watch: Watcher | None = None) -> Embedding:
@@ -282,6 +330,13 @@ def _part(item: Item, vectors: Mapping[str, FloatArray]) -> Part:
     if item.media is None:
         return Part(item.text, item.modality, vectors=vectors)
     return Part(item.media.read(), item.modality, name=item.media.name, vectors=vectors)
+
+
+def _with_fields(item: Item, of_assets: Mapping[str, Mapping[str, FieldValue]]) -> Item:
+    """A picture with the fields that a collection has of it, its own ones first."""
+    if item.media is None or item.asset not in of_assets:
+        return item
+    return replace(item, fields={**of_assets[item.asset], **item.fields})
 
 
 def _words(text: str) -> str:

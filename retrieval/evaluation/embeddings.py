@@ -28,6 +28,7 @@ from ..protocols import Encoder, Limits
 from ..schema import FloatArray, Modality, Role
 from ..vectors import fault
 from .cache import VectorCache
+from .identify import bytes_of
 from .perturb import Change
 from .schema import Item, Progress, Watcher
 
@@ -60,15 +61,20 @@ class Embedder:
         Args:
             encoder: one that is sound.
             limits: what one picture may cost.
-            folder: of the cache; None keeps nothing.
+            folder: keeps them for the next run; None keeps them in memory alone.
             stored: gives the probes of the collection that it must be the encoder of.
             watch: called now and then with the progress.
         """
         self.encoder = encoder
-        self._limits = limits or Limits()
-        self._cache = VectorCache(folder, encoder) if folder else None
+        self.limits = limits or Limits()
+        self._cache = VectorCache(folder, encoder)
         self._stored = stored
-        self._watch = watch or (lambda _: None)
+        self.watch = watch or (lambda _: None)
+
+    @property
+    def note(self) -> str:
+        """Why vectors could not be kept for the next run; "" when they were."""
+        return self._cache.note
 
     def of(self, items: Sequence[Item], role: Role, change: Change | None = None) -> Embedded:
         """The vectors of items of one modality, as questions or as documents.
@@ -82,10 +88,9 @@ class Embedder:
         modality = items[0].modality
         known: dict[str, FloatArray] = {}
         for asked in ("any", role):
-            keys = [self._key(item, asked, change) for item in items]
-            if self._cache is not None:
-                found = self._cache.get(modality, list(dict.fromkeys(keys)))
-                known |= {i.id: found[k] for i, k in zip(items, keys, strict=True) if k in found}
+            keys = {item.id: self._key(item, asked, change) for item in items}
+            found = self._cache.get(modality, list(dict.fromkeys(keys.values())))
+            known |= {id_: found[key] for id_, key in keys.items() if key in found}
         failed: dict[str, str] = {}
         fresh = [item for item in items if item.id not in known]
         for chunk in _chunks(fresh, CHUNK):
@@ -97,7 +102,7 @@ class Embedder:
 
     def _tell(self, modality: Modality, change: Change | None, done: int, total: int) -> None:
         how = f", {change.name}," if change else ""
-        self._watch(Progress(f"{modality}s{how} encoded", done, total))
+        self.watch(Progress(f"{modality}s{how} encoded", done, total))
 
     def _encode(
         self, items: Sequence[Item], role: Role, change: Change | None, failed: dict[str, str]
@@ -123,29 +128,28 @@ class Embedder:
                 f"The encoder of `{self.encoder.space.key}` gave vectors {wrong}.",
                 advice="Try ECHOLENS_DEVICE=cpu; if it goes on, the weights are damaged.",
             )
-        if self._cache is not None:
-            keys = {self._key(i, kept, change): i.id for i in items if i.id in inputs}
-            rows = dict(zip(inputs, vectors, strict=True))
-            self._cache.put(modality, list(keys), np.stack([rows[id_] for id_ in keys.values()]))
-        return dict(zip(inputs, vectors, strict=True))
+        rows = dict(zip(inputs, vectors, strict=True))
+        keys = {self._key(i, kept, change): rows[i.id] for i in items if i.id in rows}
+        self._cache.put(modality, list(keys), np.stack(list(keys.values())))
+        return rows
 
     def _input(self, item: Item, change: Change | None) -> Any:
         if item.media is None:
             value: Any = item.text
         else:
-            reader = registry.open_modality(item.modality, self._limits)
-            value = reader.query_input(item.media.read(), self.encoder.wants)
-        return change.of(value, _content(item)) if change else value
+            reader = registry.open_modality(item.modality, self.limits)
+            value = reader.query_input(bytes_of(item.media, self.limits), self.encoder.wants)
+        return change.of(value, item.content) if change else value
 
     def _key(self, item: Item, role: str, change: Change | None) -> str:
         """Digest of everything that decides an item's vector but the encoder."""
         recipe = {} if item.media is None else dict(self._recipe(item.modality))
-        parts = [item.modality, role, _content(item), change.name if change else "", recipe]
+        parts = [item.modality, role, item.content, change.name if change else "", recipe]
         text = json.dumps(parts, sort_keys=True)
         return hashlib.blake2b(text.encode("ascii"), digest_size=16).hexdigest()
 
     def _recipe(self, modality: Modality) -> Mapping[str, str | int | float]:
-        recipe = registry.open_modality(modality, self._limits).recipe
+        recipe = registry.open_modality(modality, self.limits).recipe
         return {**recipe, "wants": self.encoder.wants.pixels or 0}
 
     @cached_property
@@ -186,6 +190,12 @@ class Embedding:
         asked = self.queries.get(items[0].modality) if items and role == "query" else None
         return (asked or self.documents).of(items, role, change)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What there is to say of how vectors are kept."""
+        every = (self.documents, *self.queries.values())
+        return tuple(dict.fromkeys(one.note for one in every if one.note))
+
     def card(self) -> Mapping[str, str | int | float | bool]:
         """The encoder, for the run card."""
         encoder = self.documents.encoder
@@ -198,10 +208,6 @@ class Embedding:
             "computes on": str(encoder.compute),
             **exports,
         }
-
-
-def _content(item: Item) -> str:
-    return item.text if item.media is None else item.asset
 
 
 def _chunks(items: Sequence[Item], size: int) -> Iterator[list[Item]]:

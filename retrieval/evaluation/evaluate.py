@@ -11,19 +11,22 @@ they are asked both ways; as the corpus the exact way alone, since a collection 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from ..errors import UsageError
-from ..schema import FloatArray
+from ..schema import FloatArray, Role
 from .card import card_of, joined_cards
 from .embeddings import Embedding
 from .exact import rank_exactly
 from .folds import rank_in_folds
-from .identify import identified, without
+from .identify import identified, without_pictures
 from .judgements import further_qrels, unfindable
-from .measures import DEFAULT, Measure, parse_measure, values_of, with_unfindable
+from .measures import DEFAULT, parse_measure, values_of, with_unfindable
 from .perturb import Change
+from .placed import ranks_among
 from .qrels import COPIES, judged
 from .schema import (
     Dataset,
@@ -31,13 +34,23 @@ from .schema import (
     Evaluation,
     IndexRecall,
     IntArray,
+    Item,
     Key,
     Measurement,
+    Problem,
+    Qrels,
     Ranks,
 )
-from .searcher import Card, Searcher
+from .searcher import Card, Found, Searcher, Searching
 from .significance import MOST_SLICES, estimates, rsum, slices
-from .tasks import LENGTH, changed, clusters, directions, hold_in, sampled, values_to_slice_by
+from .tasks import (
+    Task,
+    check_slices,
+    clusters_of,
+    directions,
+    tasks_of,
+    values_to_slice_by,
+)
 
 LANGUAGE = "language"
 FIRST = 10  # documents of each query that are kept for the report
@@ -71,19 +84,26 @@ class EvaluateOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
-    """One row to be measured, but for the way and the legs."""
+class _Judgements:
+    """Whose judgements: the data's own ("") or others', and the queries that they are of."""
 
-    data: Dataset
-    labels: str = ""
-    change: Change | None = None
+    labels: str
+    qrels: Qrels
 
-    @property
-    def name(self) -> str:
-        return self.change.name if self.change else ""
 
-    def key(self, way: str, legs: str = "fused") -> Key:
-        return Key(self.data.direction, way, legs, self.labels, self.name)
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One direction and everything that its rows have in common.
+
+    Attributes:
+        judgements: the data's own first.
+        clusters: by query, what is resampled together.
+    """
+
+    direction: Dataset
+    judgements: tuple[_Judgements, ...]
+    clusters: Mapping[str, str]
+    tasks: tuple[Task, ...]
 
 
 def evaluate(
@@ -107,38 +127,44 @@ def evaluate(
         UsageError: nothing is left to measure, or an option doesn't fit the data set.
         EcholensError: what the encoder or the searcher raises.
     """
-    measures = tuple(map(parse_measure, options.measures))
-    _check_slices(dataset, options)
-    dataset = _readable(identified(dataset), embedding)
-    copies = [f"Merged: {one}." for one in dataset.problems if one.what == COPIES]
-    tasks, notes = _tasks(dataset, options)
-    found: list[Measurement] = []
+    for name in options.measures:
+        parse_measure(name)
+    if not options.exact and (searcher is None or options.folds > 1):
+        raise UsageError(
+            "Nothing would be measured: a collection is never searched in folds.",
+            advice="Leave out the folds, or measure the exact way.",
+        )
+    dataset = identified(dataset, embedding.documents.limits, embedding.documents.watch)
+    if searcher is not None:
+        dataset = searcher.known(dataset)
+    check_slices(dataset, options.slices)
+    dataset = _readable(dataset, embedding)
+    sides, notes = _sides(dataset, options)
+    rows: list[Measurement] = []
     recalls: list[IndexRecall] = []
     sections: dict[str, Card] = {**(card or {}), **card_of(dataset, embedding, options)}
-    for task in tasks:
-        queries = _vectors_of_queries(task, embedding)
-        if options.exact:
-            ranks, first = _exact(task, queries, embedding, options.folds)
-            found.append(_measured(task, task.key("exact"), ranks, first, measures, options))
-        asks = searcher is not None and _can_be_asked(task, options)
-        searching = searcher.open(task.data) if searcher is not None and asks else None
-        if searching is not None:
-            vectors = {embedding.space: queries}
-            for one in searching.found(vectors):
-                key = task.key("deployed", one.legs)
-                found.append(_measured(task, key, one.ranks, one.first, measures, options))
-            if task.change is None and not task.labels:
-                recalls += searching.index_recall(vectors)
-                sections[f"searchable, {task.data.direction}"] = searching.searchable()
+    for side in sides:
+        for task in side.tasks:
+            queries = _vectors(embedding, task.queries, "query", task.change_of_queries)
+            if options.exact:
+                rows += _exact(side, task, queries, embedding, options)
+            searching = _opened(task, searcher, options)
+            if searching is not None:
+                vectors = {embedding.space: queries}
+                rows += _deployed(side, task, searching.found(vectors), options)
+                if task.change is None:
+                    recalls += searching.index_recall(vectors)
+                    sections[f"searchable, {task.direction.direction}"] = searching.searchable()
+    copies = [f"Merged: {one}." for one in dataset.problems if one.what == COPIES]
     return Evaluation(
         card=sections,
-        measurements=tuple(found),
-        rsum=_rsums(found),
+        measurements=tuple(rows),
+        rsum=_rsums(rows),
         index_recall=tuple(recalls),
-        problems=tuple(one for one in dataset.problems if one.what != COPIES),
-        notes=(*copies, *notes, *(searcher.notes if searcher is not None else ())),
+        problems=_problems(dataset, sides),
+        notes=(*copies, *notes, *embedding.notes, *(searcher.notes if searcher else ())),
         degraded=searcher is not None and searcher.degraded,
-        data={task.data.direction: task.data for task in tasks if not task.labels + task.name},
+        data={side.direction.direction: side.tasks[0].data for side in sides},
     )
 
 
@@ -156,109 +182,129 @@ def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
     )
 
 
-def _check_slices(dataset: Dataset, options: EvaluateOptions) -> None:
-    known = {name for item in (*dataset.queries, *dataset.corpus) for name in item.fields}
-    for field in options.slices:
-        if field not in {LENGTH, *known}:
-            raise UsageError(
-                f"{dataset.name} has no field `{field}` that it could be sliced by.",
-                advice=f"Known: {', '.join(sorted({LENGTH, *known}))}.",
-            )
-
-
 def _readable(dataset: Dataset, embedding: Embedding) -> Dataset:
-    """The data set without the pictures that can't be decoded; the others are encoded then."""
+    """The data set without the pictures that can't be used; the others are encoded then."""
     pictures = [item for item in (*dataset.corpus, *dataset.queries) if item.media is not None]
     failed = embedding.of(pictures, "document").failed
-    readable = without(dataset, failed, "images that can't be decoded")
+    readable = without_pictures(dataset, failed, "images that can't be decoded")
     if not readable.queries:
         raise UsageError(
             f"Nothing of {dataset.name} can be measured: {'; '.join(map(str, readable.problems))}.",
-            advice="Say where its pictures are with --images FOLDER.",
+            advice="Look at the pictures that are named.",
         )
     return readable
 
 
-def _tasks(dataset: Dataset, options: EvaluateOptions) -> tuple[list[_Task], list[str]]:
-    """What is measured, and notes on what can't be."""
+def _sides(dataset: Dataset, options: EvaluateOptions) -> tuple[list[_Side], list[str]]:
+    """The directions that are measured, and notes on what of them can't be."""
     notes: list[str] = []
-    tasks: list[_Task] = []
-    for number, whole in enumerate(directions(dataset) if options.backwards else [dataset]):
-        data = sampled(hold_in(whole, 0 if number else options.held_in), options.queries)
-        if not data.queries:
-            raise UsageError(
-                f"All captions of {dataset.name} are held in, so none is left to ask with.",
-                advice="Hold in fewer.",
-            )
-        tasks.append(_Task(data))
-        further = further_qrels(whole, backwards=bool(number))
-        notes += [further.note] if further.note and further.note not in notes else []
-        if options.folds == 1 and options.queries is None and not options.held_in:
-            tasks += [_Task(_judged_by(whole, q), name) for name, q in further.qrels.items()]
-        tasks += [
-            _Task(replace(data, queries=changed(data.queries, change)), change=change)
-            for change in options.changes
-            if change.modality in _changeable(data)
-        ]
-    return tasks, notes
+    sides = []
+    whole = options.folds == 1 and options.queries is None and not options.held_in
+    for number, direction in enumerate(directions(dataset) if options.backwards else [dataset]):
+        further = further_qrels(direction, backwards=bool(number))
+        note = further.note
+        if further.qrels and not whole:
+            note = f"{' and '.join(further.qrels)} judge the whole test split, asked without folds."
+        notes += [note] if note and note not in notes else []
+        others = [_Judgements(name, qrels) for name, qrels in further.qrels.items() if whole]
+        tasks = tasks_of(
+            direction,
+            held_in=0 if number else options.held_in,
+            queries=options.queries,
+            changes=options.changes,
+        )
+        own = _Judgements("", direction.qrels)
+        sides.append(_Side(direction, (own, *others), clusters_of(direction), tuple(tasks)))
+    return sides, notes
 
 
-def _changeable(data: Dataset) -> set[str]:
-    """Modalities that may be changed: of the questions, and pictures wherever they are."""
-    return {data.queries[0].modality, *({data.corpus[0].modality} & {"image"})}
+def _problems(dataset: Dataset, sides: Sequence[_Side]) -> tuple[Problem, ...]:
+    """Those of the data, and of its other direction; copies are no fault."""
+    known = {one.what: one for side in sides for one in side.direction.problems}
+    known |= {one.what: one for one in dataset.problems}
+    return tuple(one for one in known.values() if one.what != COPIES)
 
 
-def _judged_by(data: Dataset, qrels: Mapping[str, Mapping[str, float]]) -> Dataset:
-    queries = tuple(item for item in data.queries if item.id in qrels)
-    return replace(data, queries=queries, qrels=qrels)
-
-
-def _can_be_asked(task: _Task, options: EvaluateOptions) -> bool:
-    """Whether a searcher can be asked: it holds the whole corpus, and holds it unspoilt."""
-    queries = task.data.queries[0].modality
-    return options.folds == 1 and (task.change is None or task.change.modality == queries)
-
-
-def _vectors_of_queries(task: _Task, embedding: Embedding) -> FloatArray:
-    change = task.change if _asks_with_pictures(task) else None
-    return embedding.of(task.data.queries, "query", change).vectors
-
-
-def _asks_with_pictures(task: _Task) -> bool:
-    return task.data.queries[0].media is not None
+def _vectors(
+    embedding: Embedding, items: Sequence[Item], role: Role, change: Change | None
+) -> FloatArray:
+    """The vectors of items that could be read before."""
+    found = embedding.of(items, role, change)
+    if found.failed:
+        name, why = next(iter(found.failed.items()))
+        raise UsageError(
+            f"{len(found.failed):,} pictures can't be read any more; the first is {name}: {why}.",
+            advice="Run the same command again.",
+        )
+    return found.vectors
 
 
 def _exact(
-    task: _Task, queries: FloatArray, embedding: Embedding, folds: int
-) -> tuple[Ranks, IntArray]:
-    """Ranks of what is relevant, and the first documents, by the embeddings alone."""
-    data = task.data
-    spoils_pictures = task.change is not None and task.change.modality == "image"
-    change = task.change if spoils_pictures and not _asks_with_pictures(task) else None
-    corpus = embedding.of(data.corpus, "document", change).vectors
-    if folds == 1:
-        return rank_exactly(queries, corpus, judged(data), first=FIRST)
-    return rank_in_folds(data, queries, corpus, folds, first=FIRST)
+    side: _Side,
+    task: Task,
+    queries: FloatArray,
+    embedding: Embedding,
+    options: EvaluateOptions,
+) -> Iterator[Measurement]:
+    """The rows of a task by the embeddings alone, one by each of the judgements."""
+    corpus = _vectors(embedding, task.direction.corpus, "document", task.change_of_corpus)
+    if options.folds > 1:
+        ranks, first = rank_in_folds(task, queries, corpus, options.folds, first=FIRST)
+        yield _measured(side, task.key("exact"), task.data, (ranks, first), options)
+        return
+    for one, data, asked in _judged_by(side, task):
+        found = rank_exactly(queries[asked], corpus, judged(data), first=FIRST)
+        yield _measured(side, task.key("exact", labels=one.labels), data, found, options)
+
+
+def _deployed(
+    side: _Side, task: Task, found: Iterable[Found], options: EvaluateOptions
+) -> Iterator[Measurement]:
+    """The rows of a task through a searcher: each way of searching by each of the judgements."""
+    for way in found:
+        for one, data, asked in _judged_by(side, task):
+            places = way.places[asked]
+            ranked = ranks_among(places, judged(data)), places[:, :FIRST]
+            key = task.key("deployed", way.legs, one.labels)
+            yield _measured(side, key, data, ranked, options)
+
+
+def _judged_by(side: _Side, task: Task) -> Iterator[tuple[_Judgements, Dataset, IntArray]]:
+    """By judgements, the queries that were judged, and their places; changed ones by the own."""
+    place_of = {item.id: place for place, item in enumerate(task.queries)}
+    for one in side.judgements if task.change is None else side.judgements[:1]:
+        data = task.judged_by(one.qrels)
+        yield one, data, np.array([place_of[item.id] for item in data.queries], np.int64)
+
+
+def _opened(task: Task, searcher: Searcher | None, options: EvaluateOptions) -> Searching | None:
+    """The searcher, ready for a task; None where it can't be asked.
+
+    It holds its pictures unspoilt, and all of the corpus at once.
+    """
+    if searcher is None or options.folds > 1 or task.change_of_corpus is not None:
+        return None
+    return searcher.open(task)
 
 
 def _measured(
-    task: _Task,
+    side: _Side,
     key: Key,
-    ranks: Ranks,
-    first: IntArray,
-    measures: Sequence[Measure],
+    data: Dataset,
+    ranked: tuple[Ranks, IntArray],
     options: EvaluateOptions,
 ) -> Measurement:
-    if task.labels:  # others may know of relevant documents that this corpus lacks
-        corpus = [item.id for item in task.data.corpus]
-        asked = [item.id for item in task.data.queries]
-        ranks = with_unfindable(ranks, unfindable(task.data.qrels, asked, corpus))
-    values = values_of(measures, ranks)
-    names = clusters(task.data)
-    by = values_to_slice_by(task.data, _fields(task.data, options))
+    ranks, first = ranked
+    queries = tuple(item.id for item in data.queries)
+    if key.labels:  # others may know of relevant documents that this corpus lacks
+        corpus = [item.id for item in data.corpus]
+        ranks = with_unfindable(ranks, unfindable(data.qrels, queries, corpus))
+    values = values_of(map(parse_measure, options.measures), ranks)
+    names = tuple(side.clusters[query] for query in queries)
+    by = values_to_slice_by(data, _fields(data, options))
     return Measurement(
         key=key,
-        queries=tuple(item.id for item in task.data.queries),
+        queries=queries,
         clusters=names,
         ranks=ranks,
         measures=estimates(values, names),

@@ -1,4 +1,4 @@
-"""The pictures of a data set, read once: which bytes they are, and which can't be used.
+"""The pictures of a data set: which bytes they are, and which can't be used.
 
 Gets: a data set. Gives: the same with each picture's `asset`; without those that can't be read, and
 with copies merged, all of it told as problems. Touches: the pictures' bytes. Never: an encoder.
@@ -13,55 +13,94 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
+from ..errors import BadInputError
+from ..protocols import Limits
+from ..schema import SkipReason
 from .qrels import merged
-from .schema import Dataset, Item, Problem
-
-EXAMPLES = 5
+from .schema import EXAMPLES, Dataset, Item, Media, Problem, Progress, Watcher
 
 
-def identified(dataset: Dataset) -> Dataset:
+def identified(dataset: Dataset, limits: Limits, watch: Watcher | None = None) -> Dataset:
     """The data set with the SHA-256 of each picture; unreadable ones leave it, copies are one."""
+    pictures = {i.id: i.media for i in (*dataset.queries, *dataset.corpus) if i.media is not None}
     assets: dict[str, str] = {}
     failed: list[str] = []
-    for item in (*dataset.queries, *dataset.corpus):
-        if item.media is not None and item.id not in assets:
-            try:
-                assets[item.id] = hashlib.sha256(item.media.read()).hexdigest()
-            except OSError:
-                failed.append(item.id)
+    for number, (id_, media) in enumerate(pictures.items()):
+        if watch is not None:
+            watch(Progress("images read", number, len(pictures), len(failed)))
+        try:
+            assets[id_] = hashlib.sha256(bytes_of(media, limits)).hexdigest()
+        except (OSError, BadInputError):
+            failed.append(id_)
     known = replace(
         dataset,
         queries=_with_assets(dataset.queries, assets),
         corpus=_with_assets(dataset.corpus, assets),
     )
-    return merged(without(known, failed, "images that can't be read"), assets)
+    return merged(without_pictures(known, failed, "images that can't be read"), assets)
 
 
-def _with_assets(items: Iterable[Item], assets: Mapping[str, str]) -> tuple[Item, ...]:
-    return tuple(replace(item, asset=assets.get(item.id, "")) for item in items)
+def bytes_of(media: Media, limits: Limits) -> bytes:
+    """All of a picture.
+
+    Raises:
+        BadInputError: it has more bytes than the limit.
+        OSError: it can't be read.
+    """
+    size = media.size()
+    if size > limits.bytes:
+        raise BadInputError(
+            SkipReason.TOO_LARGE,
+            f"has {size:,} bytes; the limit is {limits.bytes:,} (max_file_mb)",
+        )
+    return media.read()
 
 
-def without(dataset: Dataset, ids: Collection[str], what: str) -> Dataset:
-    """The data set without some of its items, and without the queries that nothing answers then."""
+def without_pictures(dataset: Dataset, ids: Collection[str], what: str) -> Dataset:
+    """The data set without some of its pictures, and without the queries that nothing answers then.
+
+    Args:
+        dataset: of either direction.
+        ids: of pictures; texts may have the same ones.
+        what: the problem that they are told as.
+    """
     gone = set(ids)
     if not gone:
         return dataset
-    corpus = tuple(item for item in dataset.corpus if item.id not in gone)
+    corpus = [item for item in dataset.corpus if not _is_in(gone, item)]
+    left = {item.id for item in corpus}
     qrels = {
-        query: {document: gain for document, gain in relevant.items() if document not in gone}
-        for query, relevant in dataset.qrels.items()
-        if query not in gone
+        item.id: {name: g for name, g in dataset.qrels[item.id].items() if name in left}
+        for item in dataset.queries
+        if not _is_in(gone, item)
     }
-    qrels = {query: relevant for query, relevant in qrels.items() if relevant}
-    queries = tuple(item for item in dataset.queries if item.id in qrels)
-    problems = [*dataset.problems, Problem(what, len(gone), _examples(dataset, gone))]
-    lost = len(dataset.queries) - len(queries) - sum(q.id in gone for q in dataset.queries)
-    if lost:
+    qrels = {query: of for query, of in qrels.items() if any(gain > 0 for gain in of.values())}
+    queries = [item for item in dataset.queries if not _is_in(gone, item) and item.id in qrels]
+    asked_of_others = sum(not _is_in(gone, item) for item in dataset.queries)
+    problems = [*dataset.problems, Problem(what, len(gone), _names(dataset, gone))]
+    if lost := asked_of_others - len(queries):
         problems.append(Problem("queries that lose all that answers them", lost))
-    return replace(dataset, queries=queries, corpus=corpus, qrels=qrels, problems=tuple(problems))
+    return replace(
+        dataset,
+        queries=tuple(queries),
+        corpus=tuple(corpus),
+        qrels=qrels,
+        problems=tuple(problems),
+    )
 
 
-def _examples(dataset: Dataset, ids: Collection[str]) -> tuple[str, ...]:
-    items = {item.id: item for item in (*dataset.queries, *dataset.corpus)}
-    names = (m.name if (m := items[id_].media) is not None else id_ for id_ in ids)
-    return tuple(sorted(names))[:EXAMPLES]
+def _is_in(ids: Collection[str], item: Item) -> bool:
+    return item.media is not None and item.id in ids
+
+
+def _with_assets(items: Iterable[Item], assets: Mapping[str, str]) -> tuple[Item, ...]:
+    return tuple(
+        replace(item, asset=assets.get(item.id, "")) if item.media is not None else item
+        for item in items
+    )
+
+
+def _names(dataset: Dataset, ids: Collection[str]) -> tuple[str, ...]:
+    pictures = (item for item in (*dataset.corpus, *dataset.queries) if _is_in(ids, item))
+    names = {item.media.name for item in pictures if item.media is not None}
+    return tuple(sorted(names)[:EXAMPLES])

@@ -29,23 +29,24 @@ _ROUNDING = 1e-6  # of a cosine, by whichever route it was computed
 def index_recall(store: VectorStore, channel: str, queries: FloatArray) -> IndexRecall:
     """Ask a store with (n, dim) queries of norm 1, and look at everything that it holds.
 
-    Recall at k is the mean share of the k exact nearest documents (or of all, where there are
-    fewer) that are among the first k the store returned.
+    Recall at k is the mean share of the k exact nearest documents that are among the first k the
+    store returned; for no k that is more than it holds, which would tell nothing.
     """
-    exact = _best_scores(store, queries, max(CUTS))
-    returned = store.search(queries, max(CUTS))
-    values = {k: np.ones(len(queries)) for k in CUTS}
+    cuts = [k for k in CUTS if k <= store.count()] or CUTS[:1]
+    exact = _best_scores(store, queries, max(cuts))
+    returned = store.search(queries, max(cuts))
+    values = {k: np.ones(len(queries)) for k in cuts}
     for number, ranking in enumerate(returned):
         vectors = store.get(ranking.ids)
         scores = np.array([vectors[id_] @ queries[number] for id_ in ranking.ids if id_ in vectors])
-        for k in CUTS:
+        for k in cuts:
             wanted = exact[number, :k]
             least = wanted[-1] if len(wanted) else np.inf
             right = np.count_nonzero(scores[:k] >= least - _ROUNDING)
             values[k][number] = min(1.0, right / max(len(wanted), 1))
     clusters = tuple(map(str, range(len(queries))))
     measured = estimates({parse_measure(f"recall@{k}"): row for k, row in values.items()}, clusters)
-    return IndexRecall(channel, len(queries), {k: measured[f"recall@{k}"] for k in CUTS})
+    return IndexRecall(channel, len(queries), {k: measured[f"recall@{k}"] for k in cuts})
 
 
 def _best_scores(store: VectorStore, queries: FloatArray, count: int) -> FloatArray:

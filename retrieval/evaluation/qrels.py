@@ -83,20 +83,16 @@ def turned(dataset: Dataset) -> Dataset:
     )
 
 
-def judged(dataset: Dataset, qrels: Qrels | None = None) -> Judged:
+def judged(dataset: Dataset) -> Judged:
     """The relevant documents of each query of a data set, by places in its corpus.
 
-    Args:
-        dataset: gives the order of queries and documents.
-        qrels: other judgements than its own; ids that it doesn't hold count for nothing, and a
-            query without a judgement has no documents.
+    Judgements of ids that it doesn't hold count for nothing.
     """
-    qrels = dataset.qrels if qrels is None else qrels
     place = {item.id: number for number, item in enumerate(dataset.corpus)}
     rows = [
         sorted(
             (place[document], gain)
-            for document, gain in qrels.get(query.id, {}).items()
+            for document, gain in dataset.qrels.get(query.id, {}).items()
             if gain > 0 and document in place
         )
         for query in dataset.queries

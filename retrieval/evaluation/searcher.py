@@ -10,25 +10,24 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..schema import FloatArray
-from .schema import Dataset, IndexRecall, IntArray, Ranks
+from .schema import Dataset, IndexRecall, IntArray
+from .tasks import Task
 
 Card = Mapping[str, str | int | float | bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one way of searching found for all queries of a task.
+    """What one way of searching found for the n queries of a task.
 
     Attributes:
         legs: ``fused``, or the one leg that was searched.
-        ranks: of what is relevant; inf beyond the searcher's depth.
-        first: (n, t) int64 places in the corpus of the first hits; -1 for one outside of it, and
+        places: (n, depth) int64 places in the corpus, best first; -1 for what is outside of it, and
             past the end.
     """
 
     legs: str
-    ranks: Ranks
-    first: IntArray
+    places: IntArray
 
 
 class Searching(Protocol):
@@ -63,7 +62,15 @@ class Searcher(Protocol):
     notes: list[str]
     degraded: bool
 
-    def open(self, task: Dataset) -> Searching | None:
+    def known(self, dataset: Dataset) -> Dataset:
+        """The data set as the searcher knows it, its pictures having their `asset`.
+
+        Pictures get the fields that it has of them, and those that a filter leaves out are left
+        out; a note says so.
+        """
+        ...
+
+    def open(self, task: Task) -> Searching | None:
         """Get ready for a task, whose pictures have their `asset`.
 
         Returns:

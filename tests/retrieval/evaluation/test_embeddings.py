@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,12 @@ import numpy as np
 import pytest
 
 from retrieval.errors import EncoderMismatchError
+from retrieval.evaluation.datasets.pictures import PictureFile
 from retrieval.evaluation.embeddings import Embedder, Embedding
 from retrieval.evaluation.perturb import parse_changes
 from retrieval.evaluation.schema import Item, Progress
 from retrieval.probes import make_probes
+from retrieval.protocols import Limits
 from retrieval.schema import FloatArray, Modality, Role
 from tests.corpus import picture
 from tests.encoders import HashEncoder
@@ -33,16 +36,6 @@ class Counting(HashEncoder):
         return super().encode(modality, inputs, role=role)
 
 
-class File:
-    """A `Media` of a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.name = str(path)
-
-    def read(self) -> bytes:
-        return Path(self.name).read_bytes()
-
-
 def pictures(folder: Path, count: int) -> list[Item]:
     paths = [picture(folder / f"{n}.png", seed=n, colour=(n * 20, 90, 200)) for n in range(count)]
     return [item_of(path) for path in paths]
@@ -50,7 +43,7 @@ def pictures(folder: Path, count: int) -> list[Item]:
 
 def item_of(path: Path) -> Item:
     asset = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Item(path.stem, "image", media=File(path), asset=asset)
+    return Item(path.stem, "image", media=PictureFile(path), asset=asset)
 
 
 TEXTS = [Item(str(number), "text", f"text number {number}") for number in range(30)]
@@ -149,22 +142,65 @@ def test_an_encoder_that_is_not_the_collections_is_refused() -> None:
         Embedder(HashEncoder("shifted"), stored=lambda: stored).of(TEXTS, "query")
 
 
-def test_without_a_place_to_keep_them_vectors_are_given_all_the_same(tmp_path: Path) -> None:
-    (tmp_path / "taken").write_text("a file where the folder should be")
+def test_a_picture_with_too_many_bytes_is_not_read(tmp_path: Path) -> None:
+    items = pictures(tmp_path, 2)
 
-    got = Embedder(HashEncoder(), folder=tmp_path / "taken").of(TEXTS, "query")
+    got = Embedder(HashEncoder(), limits=Limits(bytes=10)).of(items, "document")
 
-    assert len(got.vectors) == len(TEXTS)
+    assert set(got.failed) == {"0", "1"}
+    assert "the limit is 10" in got.failed["0"]
 
 
-def test_a_cache_that_was_damaged_is_made_again(tmp_path: Path) -> None:
-    Embedder(HashEncoder(), folder=tmp_path).of(TEXTS, "query")
-    for file in tmp_path.rglob("*.sqlite"):
-        file.write_bytes(b"not a catalogue")
-
-    Embedder(HashEncoder(), folder=tmp_path).of(TEXTS, "query")
+def test_without_a_folder_memory_keeps_them() -> None:
     encoder = Counting()
-    Embedder(encoder, folder=tmp_path).of(TEXTS, "query")
+    embedder = Embedder(encoder)
+    embedder.of(TEXTS, "query")
+    before = encoder.encoded
+
+    embedder.of(TEXTS, "document")
+
+    assert encoder.encoded == before
+
+
+def test_where_they_cannot_be_kept_memory_does_and_it_is_told(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file where the folder should be")
+    encoder = Counting()
+    embedder = Embedder(encoder, folder=tmp_path / "taken")
+    embedder.of(TEXTS, "query")
+    before = encoder.encoded
+
+    again = embedder.of(TEXTS, "query")
+
+    assert encoder.encoded == before
+    assert len(again.vectors) == len(TEXTS)
+    assert "not kept for the next run" in embedder.note
+
+
+@pytest.mark.parametrize(
+    ("pattern", "damage"),
+    [
+        *itertools.product(["*.sqlite", "rows-*", "ids-*"], ["replaced", "truncated"]),
+        ("*.sqlite", "overwritten"),
+        ("rows-*", "overwritten"),
+    ],
+)
+def test_a_cache_that_was_damaged_is_made_again(tmp_path: Path, pattern: str, damage: str) -> None:
+    expected = Embedder(HashEncoder(), folder=tmp_path).of(TEXTS, "query").vectors
+    files = list(tmp_path.rglob(pattern))
+    assert files
+    for file in files:
+        data = file.read_bytes()
+        half = data[: len(data) // 2]
+        file.write_bytes(
+            {"replaced": b"?", "truncated": half, "overwritten": half + b"\xff" * len(half)}[damage]
+        )
+
+    mended = Embedder(HashEncoder(), folder=tmp_path).of(TEXTS, "query").vectors
+    encoder = Counting()
+    again = Embedder(encoder, folder=tmp_path).of(TEXTS, "query").vectors
+
+    np.testing.assert_allclose(mended, expected, atol=1e-6)
+    np.testing.assert_allclose(again, expected, atol=1e-6)
     assert encoder.encoded == 0
 
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from indexer import IndexOptions, create, index
 from retrieval import Collection
 from retrieval.deployed import DeployedCollection, embedding_of
 from retrieval.errors import UsageError
-from retrieval.evaluation.datasets import open_dataset
+from retrieval.evaluation.datasets import DatasetOptions, open_dataset
 from retrieval.evaluation.embeddings import Embedder, Embedding
 from retrieval.evaluation.evaluate import EvaluateOptions, evaluate, joined
 from retrieval.evaluation.perturb import parse_changes
@@ -202,7 +203,7 @@ def test_a_change_spoils_pictures_in_both_directions_and_words_as_questions(capt
 
 def through(photos: Collection, captions: Path, **options: object) -> Evaluation:
     chosen = EvaluateOptions(**options)  # type: ignore[arg-type]
-    searcher = DeployedCollection(photos, captions_held_in=bool(chosen.held_in))
+    searcher = DeployedCollection(photos)
     return evaluate(data(captions), embedding_of(photos), options=chosen, searcher=searcher)
 
 
@@ -219,7 +220,8 @@ def test_without_strangers_both_ways_agree(captions: Path, tmp_path: Path) -> No
                 exact.measures[name].value, abs=0.1
             )
         assert deployed.ranks.depth == 100
-    assert [one.recall[10].value for one in found.index_recall] == [1.0, 1.0]
+    assert [one.recall[1].value for one in found.index_recall] == [1.0, 1.0]
+    assert [list(one.recall) for one in found.index_recall] == [[1], [1, 10]], "of 8 and of 40"
     assert not found.degraded
 
 
@@ -233,27 +235,74 @@ def test_what_else_the_collection_holds_is_searched_too(photos: Collection, capt
     assert (deployed.first[:, :9] == -1).any(), "the stranger is no picture of the data set"
 
 
-def test_a_caption_never_finds_its_picture_by_its_own_words(tmp_path: Path) -> None:
-    """No leak: each caption has a word of its own, by which it would be found at once."""
-    captions = coco_set(tmp_path / "coco", pictures=8, captions=3)
+def test_texts_ask_for_pictures_by_what_these_show_alone(captions: Path, tmp_path: Path) -> None:
+    """No leak: a search of one's own finds each picture by the word of its caption at once."""
+    with words_of_their_own(captions, tmp_path) as photos:
+        own = photos.search("word302", modality="image", k=1)
+        found = through(photos, captions)
+
+    assert own[0].fields["coco_id"] == 3
+    assert {one.key.legs for one in found.measurements} == {"fused"}
+    assert found.card[f"searchable, {T2I}"]["legs"] == "test-hash-32/image"
+    exact, deployed = (row(found, Key(T2I, way)) for way in ("exact", "deployed"))
+    assert deployed.measures["mrr"].value == pytest.approx(exact.measures["mrr"].value, abs=0.1)
+
+
+def words_of_their_own(captions: Path, folder: Path) -> Collection:
+    """A collection in which every caption has a word that no other one has."""
     held = json.loads(captions.read_text())
     for annotation in held["annotations"]:
         annotation["caption"] = f"a thing called word{annotation['id']}"
     captions.write_text(json.dumps(held))
-    photos = create("photos", settings=settings(tmp_path / "home"))
+    photos = create("leaky", settings=settings(folder / "leaky"))
     index([], photos, options=IndexOptions(captions=str(captions)))
-    with photos:
-        alone, held_in = through(photos, captions), through(photos, captions, held_in=1)
-        found = photos.search("word302", modality="image", k=1)
+    return photos
 
-    assert found[0].fields["coco_id"] == 3, "a search of one's own does find it by its words"
-    assert {one.key.legs for one in alone.measurements} == {"fused"}
-    assert alone.card[f"searchable, {T2I}"]["legs"] == "test-hash-32/image"
-    asked = row(held_in, Key(T2I, "deployed", "words"))
-    assert len(asked.queries) == 8 * 2
-    assert not {query for query in asked.queries if int(query) % 100 == 0}
-    assert held_in.card[f"searchable, {T2I}"]["documents hidden"] == 8 * 2
-    assert asked.measures["r@1"].value == 1 / 8, "all held-in captions fit alike"
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"held_in": 1},
+        {"held_in": 1, "queries": 4},
+        {"held_in": 1, "changes": parse_changes("upper,typo:0.3")},
+    ],
+    ids=["all", "a sample", "changed words"],
+)
+def test_only_what_is_held_in_can_be_found_by(
+    captions: Path, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    """Whatever is asked of a data set, and however it is spelt, the rest of it stays hidden."""
+    with words_of_their_own(captions, tmp_path) as photos:
+        found = through(photos, captions, **options)
+
+    assert found.card[f"searchable, {T2I}"]["captions held in"] == 8
+    assert found.card[f"searchable, {T2I}"]["documents hidden"] == 8 * 4
+    by_words = [one for one in found.measurements if one.key.legs == "words"]
+    assert len(by_words) == 1 + len(options.get("changes", ()))
+    for one in by_words:
+        share = float(np.mean(one.ranks.ranks == 1))
+        assert share <= 2 / 8, f"{one.key}: all held-in captions fit alike"
+
+
+def test_captions_that_the_data_leaves_out_are_hidden_too(captions: Path, tmp_path: Path) -> None:
+    with words_of_their_own(captions, tmp_path) as photos:
+        given = open_dataset(captions, DatasetOptions(per_image=2))
+        options = EvaluateOptions(held_in=1)
+        searcher = DeployedCollection(photos)
+        found = evaluate(given, embedding_of(photos), options=options, searcher=searcher)
+
+    assert found.card[f"searchable, {T2I}"]["documents hidden"] == 8 * 4
+    assert len(row(found, Key(T2I, "deployed")).queries) == 8
+
+
+def test_captions_that_are_held_in_and_absent_are_told(captions: Path, tmp_path: Path) -> None:
+    photos = create("photos", settings=settings(tmp_path / "home"))
+    index([captions.parent.parent / "val2017"], photos)
+    with photos:
+        found = through(photos, captions, held_in=1)
+
+    assert found.degraded
+    assert any("lacks 8 of 8 captions that are held in" in note for note in found.notes)
 
 
 def test_a_text_that_is_asked_with_is_hidden_wherever_it_stands(tmp_path: Path) -> None:
@@ -268,6 +317,7 @@ def test_a_text_that_is_asked_with_is_hidden_wherever_it_stands(tmp_path: Path) 
         found = through(photos, captions, held_in=1)
 
     assert found.card[f"searchable, {T2I}"]["documents hidden"] == 3
+    assert not found.degraded
 
 
 def test_legs_stand_alone_beside_what_they_give_together(
@@ -313,8 +363,8 @@ def test_a_collection_of_other_things_is_not_measured_by_what_it_cannot_find(
     assert len([note for note in found.notes if "holds none of" in note]) == 2
 
 
-def test_two_equal_captions_of_a_picture_are_one_answer(tmp_path: Path) -> None:
-    """One document serves both, so it may not count twice."""
+def test_two_equal_captions_of_a_picture_rank_as_they_do_by_themselves(tmp_path: Path) -> None:
+    """One document serves both, and a measure must not count it twice at one rank."""
     captions = coco_set(tmp_path / "coco", pictures=3, captions=2)
     held = json.loads(captions.read_text())
     held["annotations"][1]["caption"] = held["annotations"][0]["caption"]
@@ -324,19 +374,90 @@ def test_two_equal_captions_of_a_picture_are_one_answer(tmp_path: Path) -> None:
     with photos:
         found = through(photos, captions)
 
-    ranks = row(found, Key(I2T, "deployed")).ranks
-    assert np.diff(ranks.starts).tolist() == [1, 2, 2]
-    assert max(one.value for one in row(found, Key(I2T, "deployed")).measures.values()
-               if not np.isnan(one.value)) <= 5  # fmt: skip
+    exact, deployed = (row(found, Key(I2T, way)) for way in ("exact", "deployed"))
+    assert deployed.ranks.ranks.tolist() == exact.ranks.ranks.tolist()
+    assert len(set(deployed.ranks.ranks[:2].tolist())) == 2
 
 
-def test_a_filter_holds_for_every_search(photos: Collection, captions: Path) -> None:
+def test_what_a_filter_leaves_out_is_neither_asked_for_nor_found(
+    photos: Collection, captions: Path
+) -> None:
     with photos:
         searcher = DeployedCollection(photos, where="coco_id <= 4")
         found = evaluate(data(captions), embedding_of(photos), searcher=searcher)
 
-    ranks = row(found, Key(T2I, "deployed")).ranks.ranks
-    assert np.isinf(ranks).tolist() == [False] * 20 + [True] * 20
+    for way in ("exact", "deployed"):
+        one = row(found, Key(T2I, way))
+        assert len(one.queries) == 4 * 5
+        assert np.isfinite(one.ranks.ranks).all()
+    assert any("leaves out 4 of 8 images" in note for note in found.notes)
+    assert found.problems == ()
+
+
+def test_a_filter_that_leaves_nothing_is_an_error(photos: Collection, captions: Path) -> None:
+    with photos:
+        searcher = DeployedCollection(photos, where="coco_id > 99")
+        embedding = embedding_of(photos)
+        with pytest.raises(UsageError, match="Nothing of"):
+            evaluate(data(captions), embedding, searcher=searcher)
+
+
+def test_slices_go_by_the_fields_that_a_collection_has_of_a_picture(
+    photos: Collection, captions: Path
+) -> None:
+    with photos:
+        options = EvaluateOptions(slices=("coco_id",))
+        searcher = DeployedCollection(photos)
+        found = evaluate(data(captions), embedding_of(photos), options=options, searcher=searcher)
+
+    for direction, count in ((T2I, 5), (I2T, 1)):
+        parts = row(found, Key(direction, "deployed")).slices
+        assert [part.queries for part in parts] == [count] * 8
+
+
+def test_the_same_picture_and_caption_ids_are_told_apart(captions: Path) -> None:
+    """COCO numbers its pictures and its captions by themselves."""
+    held = json.loads(captions.read_text())
+    for number, annotation in enumerate(held["annotations"], start=1):
+        annotation["id"] = number
+    captions.write_text(json.dumps(held))
+    (captions.parent.parent / "val2017" / f"{3:012}.jpg").write_bytes(b"no picture at all")
+
+    found = evaluate(data(captions), HASH)
+
+    assert len(row(found, Key(T2I)).queries) == 35
+    assert {problem.what: problem.count for problem in found.problems} == {
+        "images that can't be decoded": 1,
+        "queries that lose all that answers them": 5,
+    }
+
+
+def test_a_sample_is_ranked_among_everything(photos: Collection, captions: Path) -> None:
+    with photos:
+        whole, some = through(photos, captions), through(photos, captions, queries=3)
+        folds = [
+            evaluate(data(captions), HASH, options=EvaluateOptions(folds=2, queries=queries))
+            for queries in (None, 3)
+        ]
+
+    assert not some.degraded
+    keys = [Key(d, way) for d in (T2I, I2T) for way in ("exact", "deployed")]
+    for key in keys:
+        assert ranks_by_query(row(some, key)).items() <= ranks_by_query(row(whole, key)).items()
+    for key in keys[::2]:
+        of_some, of_all = (ranks_by_query(row(one, key)) for one in reversed(folds))
+        assert len(of_some) == 3
+        assert of_some.items() <= of_all.items()
+
+
+def ranks_by_query(one: Measurement) -> dict[str, tuple[float, ...]]:
+    parts = np.split(one.ranks.ranks, one.ranks.starts[1:-1])
+    return {query: tuple(part.tolist()) for query, part in zip(one.queries, parts, strict=True)}
+
+
+def test_nothing_to_measure_is_an_error(captions: Path) -> None:
+    with pytest.raises(UsageError, match="Nothing would be measured"):
+        evaluate(data(captions), HASH, options=EvaluateOptions(exact=False))
 
 
 def test_a_collection_is_asked_with_spoilt_questions_and_never_holds_spoilt_pictures(
