@@ -51,7 +51,8 @@ class IndexOptions:
         exclude: shell patterns of names or paths to pass over.
         captions: a data set, ``FORMAT:PATH`` or a path whose format shows: its pictures are indexed
             with their captions. `images` is their folder, `split` the only one that is taken, and
-            `split_file` Karpathy's JSON beside captions of COCO.
+            `split_file` Karpathy's JSON beside captions of COCO. Or what `open_captions` made of
+            these, so that it isn't read twice.
         follow_symlinks: whether links to folders are entered.
         dry_run: only say what would be done; what would be read counts as indexed.
         retry: only the files that failed before (below the given paths, if any are given).
@@ -60,7 +61,7 @@ class IndexOptions:
     """
 
     exclude: tuple[str, ...] = ()
-    captions: str | None = None
+    captions: str | Source | None = None
     images: str | None = None
     split: str | None = None
     split_file: str | None = None
@@ -131,6 +132,8 @@ def open_captions(options: IndexOptions) -> Source | None:
     Raises:
         UsageError: it can't be used, or there are options for it and it isn't named.
     """
+    if not isinstance(options.captions, str | None):
+        return options.captions
     if options.captions:
         return registry.open_captions(
             os.path.expanduser(options.captions),

@@ -11,6 +11,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from ..profile import profile
 from ..progress import ProgressLine, duration
 
 if TYPE_CHECKING:
-    from indexer import IndexReport
+    from indexer import IndexOptions, IndexReport
     from retrieval import Collection
     from retrieval.settings import Settings
 
@@ -83,16 +84,21 @@ def command(
       echolens index --captions flickr8k.tsv --split dev --images Images -c f8k
     """
     from indexer import IndexOptions, index
+    from indexer.pipeline import open_captions
 
     new = {name: options.pop(name) for name in STORES}
     if not paths and not (options["captions"] or options["retry"]):
         raise click.UsageError("Name at least one file or folder, or `-` for a list on stdin.")
     sources = list(_read_sources(paths, nul))
+    asked = IndexOptions(**options)
+    if not asked.retry:  # read before a collection is made: a slip of the pen makes none
+        with ProgressLine(quiet=call.quiet, at_first="reading ..."):
+            asked = replace(asked, captions=open_captions(asked))
     with (
-        _collection(call, new, sources, options) as collection,
+        _collection(call, new, sources, asked) as collection,
         ProgressLine(quiet=call.quiet) as progress,
     ):
-        report = index(sources, collection, options=IndexOptions(**options), watch=progress)
+        report = index(sources, collection, options=asked, watch=progress)
         slow = _starts_slowly(report, collection)
     if profiled:
         for text in profile(report):
@@ -120,24 +126,23 @@ def _read_sources(paths: tuple[str, ...], nul: bool) -> Iterator[str]:
 
 @contextmanager
 def _collection(
-    call: Call, new: dict[str, Any], sources: list[str], options: dict[str, Any]
+    call: Call, new: dict[str, Any], sources: list[str], asked: IndexOptions
 ) -> Iterator[Collection]:
     """The collection of this run: an existing one, a new one, or a stand-in for a dry run."""
-    from indexer import IndexOptions, create
-    from indexer.pipeline import open_captions
+    from indexer import create
 
     settings = call.settings()
-    if options["retry"] or _exists(call.collection):
+    if asked.retry or _exists(call.collection):
         asked_for = any(new.values())  # `create` refuses what the collection isn't
         opened = create(call.collection, settings=settings, **new) if asked_for else call.open()
         with opened:
             _say_encoder(call, opened.manifest.channels[0].encoder, settings)
             yield opened
         return
-    if open_captions(IndexOptions(**options)) is None:
+    if asked.captions is None:
         _check_something_is_there(sources)
     with (
-        TemporaryDirectory() if options["dry_run"] else nullcontext() as folder,
+        TemporaryDirectory() if asked.dry_run else nullcontext() as folder,
         _made(call, Path(folder, "dry") if folder else call.collection, new) as made,
     ):
         if not folder:

@@ -8,10 +8,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cli.errors import ExitCode
+from cli.main import run
+from indexer import registry
+from indexer.schema import Source
+from retrieval import open_collection
 from tests import corpus
 
 from .conftest import Echolens
@@ -205,6 +210,30 @@ def test_captions_that_cannot_be_used_make_no_collection(
 
     assert done.code == ExitCode.USAGE
     assert echolens("status").code == ExitCode.MISSING
+
+
+def test_a_data_set_is_read_once(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read before a collection is made, and what was read is what is indexed."""
+    (photos / "captions.tsv").write_text("image\tcaption\nred.png\ta boat\n")
+    for name, value in {"ENCODER": "hash:", "WORKERS": "1"}.items():
+        monkeypatch.setenv(f"ECHOLENS_{name}", value)
+    read: list[str] = []
+    reader = registry.open_captions
+
+    def counted(captions: str, **options: Any) -> Source:
+        read.append(captions)
+        return reader(captions, **options)
+
+    monkeypatch.setattr(registry, "open_captions", counted)
+    arguments = ["index", "--captions", str(photos / "captions.tsv"), "-c", str(tmp_path / "new")]
+    for _ in ("a new collection", "a known one"):
+        assert run(arguments) == ExitCode.DONE
+        assert len(read) == 1
+        read.clear()
+    with open_collection(tmp_path / "new") as collection:
+        assert collection.search("boat", k=1)[0].paths == (str(photos / "red.png"),)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
