@@ -16,10 +16,10 @@ from indexer import IndexOptions, index
 from indexer.schema import Excluded, Item, Skipped
 from indexer.sources.captions import CaptionsSource
 from retrieval.collection import Collection
-from retrieval.deployed import DeployedCollection
+from retrieval.deployed import DeployedCollection, embedding_of
 from retrieval.errors import UsageError
 from retrieval.evaluation.datasets import DatasetOptions, open_dataset
-from retrieval.evaluation.identify import identified
+from retrieval.evaluation.evaluate import evaluate
 from retrieval.schema import path_of, uri_of
 from tests import collections, corpus
 from tests.retrieval.evaluation.sets import files, karpathy, lines
@@ -289,9 +289,13 @@ def test_what_was_indexed_can_be_measured(media: Path, photos: Collection) -> No
         rows.append(f"{number}.png\t{'dev' if number < 3 else 'test'}\tpicture {number}")
     given = lines(media / "t.tsv", HEADER, *rows)
     index([], photos, options=IndexOptions(captions=str(given), split="dev"))
-    data = identified(open_dataset(given, _options(split="dev")))
-    held = DeployedCollection(photos).searchable(data)
-    assert (held["corpus"], held["of the corpus in the collection"]) == (3, 3)
+    data = open_dataset(given, _options(split="dev"))
+    with photos:
+        searcher = DeployedCollection(photos)
+        found = evaluate(data, embedding_of(photos), searcher=searcher)
+    for direction in ("text to image", "image to text"):
+        held = found.card[f"searchable, {direction}"]
+        assert (held["corpus"], held["of the corpus in the collection"]) == (3, 3)
 
 
 @pytest.mark.parametrize(
