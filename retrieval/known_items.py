@@ -21,8 +21,9 @@ from itertools import islice
 from .collection import Collection
 from .evaluation.schema import Dataset, Item
 from .protocols import AssetStore
-from .schema import Document, path_of
+from .schema import Document, Filter, path_of
 
+BATCH = 1_000  # documents of which a filter is asked at once
 SPARE = 8  # texts looked at for each that is wanted: several may be of one picture, or of many
 
 
@@ -45,21 +46,33 @@ class _Stored:
             return file.read()
 
 
-def known_pictures(collection: Collection, count: int) -> Dataset | None:
-    """Pictures that are to find themselves; None where the collection holds none."""
-    items = tuple(_items(collection, list(islice(_pictures(collection), count))))
+def known_pictures(
+    collection: Collection, count: int, where: Filter | None = None
+) -> Dataset | None:
+    """Pictures that are to find themselves; None where the collection holds none.
+
+    Args:
+        collection: that is asked.
+        count: at most so many.
+        where: a filter that they pass.
+    """
+    pictures = islice(_admitted(collection, _pictures(collection), where), count)
+    items = tuple(_items(collection, list(pictures)))
     if not items:
         return None
     qrels = {item.id: {item.id: 1.0} for item in items}
     return Dataset("pictures of the collection", items, items, qrels)
 
 
-def known_captions(collection: Collection, count: int) -> Dataset | None:
+def known_captions(
+    collection: Collection, count: int, where: Filter | None = None
+) -> Dataset | None:
     """A caption each of some pictures, that is to find its picture; None where there is none.
 
-    Captions that other pictures have too are known to mean more than one, and aren't asked.
+    Captions that other pictures have too are known to mean more than one, and aren't asked. Takes
+    what `known_pictures` takes.
     """
-    captions = unshared(_captions(collection), SPARE * count)
+    captions = unshared(_admitted(collection, _captions(collection), where), SPARE * count)
     first = {caption.asset: caption for caption in reversed(captions)}
     of_assets = collection.backends.documents.of_assets(sorted(first))
     pairs = [
@@ -115,6 +128,19 @@ def _captions(collection: Collection) -> Iterator[Document]:
     for document in collection.backends.documents.scan():
         if document.kind == "passage" and document.span is None and document.text:
             yield document
+
+
+def _admitted(
+    collection: Collection, documents: Iterable[Document], where: Filter | None
+) -> Iterator[Document]:
+    """Those of the documents that pass a filter."""
+    if where is None:
+        yield from documents
+        return
+    rest = iter(documents)
+    while batch := list(islice(rest, BATCH)):
+        passed = collection.backends.documents.matches([one.id for one in batch], where)
+        yield from (one for one in batch if one.id in passed)
 
 
 def _items(collection: Collection, pictures: Sequence[Document]) -> Iterator[Item]:

@@ -18,6 +18,7 @@ from retrieval.evaluation.evaluate import EvaluateOptions, evaluate
 from retrieval.evaluation.perturb import parse_changes
 from retrieval.evaluation.schema import Dataset, Evaluation, Key
 from retrieval.known_items import known_captions, known_pictures, unshared
+from retrieval.query.where import parse_where
 from retrieval.schema import Document
 from tests.collections import settings
 from tests.corpus import picture
@@ -99,6 +100,21 @@ def test_a_picture_is_called_by_its_first_path_and_knows_its_size(
             with pytest.raises(OSError, match=r"a stranger\.png"):
                 attempt()
     assert len(known.corpus) == 9, "two copies are one"
+
+
+def test_what_a_filter_leaves_out_is_no_part_of_the_sample(photos: Collection) -> None:
+    with photos:
+        where = parse_where("coco_id >= 7", photos.manifest.fields)
+        pictures, captions = (make(photos, 100, where) for make in (known_pictures, known_captions))
+        none = parse_where("coco_id >= 9", photos.manifest.fields)
+        assert known_pictures(photos, 100, none) is known_captions(photos, 100, none) is None
+
+    assert pictures is not None
+    assert captions is not None
+    assert {Path(item.media.name).name for item in pictures.corpus if item.media} == {
+        f"{number:012}.jpg" for number in (7, 8)
+    }
+    assert {item.asset for item in captions.corpus} == {item.asset for item in pictures.corpus}
 
 
 @pytest.mark.parametrize(
