@@ -39,9 +39,9 @@ def card_of(dataset: Dataset, embedding: Embedding, options: EvaluateOptions) ->
         "data": _data(dataset),
         "encoder": embedding.card(),
         "protocol": {
-            "gallery": f"all, in {options.folds} folds" if options.folds > 1 else "all",
+            "corpus": f"all, in {options.folds} folds" if options.folds > 1 else "all",
             "captions held in": options.held_in,
-            "ties": "in the order of the data set",
+            "ties": "in the order of the data; through a collection by id",
             "copies of a picture": "one item",
         },
         "measured": {

@@ -27,6 +27,7 @@ _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
 }
 _SHORT = {"t2i": "text to image", "i2t": "image to text"}
 _FORM = re.compile(r"(?:([^:<>=]*):)?([^:<>=]+)(>=|<=|>|<)([^:<>=%]+)(%?)")
+_DIRECTION = re.compile("(image|text|queries) to (image|text|documents)")
 _EXAMPLE = "Write it like: r@10>=0.60, t2i:r@1>25%, medr<=20 or rsum>=300."
 
 
@@ -111,7 +112,10 @@ def parse_gate(text: str) -> Gate:
 
 def _direction(text: str) -> str:
     plain = " ".join(text.lower().split())
-    return _SHORT.get(plain, plain)
+    found = _SHORT.get(plain, plain)
+    if found and not _DIRECTION.fullmatch(found):
+        raise UsageError(f"`{text}` is no direction.", advice=_EXAMPLE)
+    return found
 
 
 def check(gates: Iterable[Gate], evaluation: Evaluation) -> list[Verdict]:

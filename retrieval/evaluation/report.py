@@ -62,7 +62,7 @@ def tables(
         full: every measure, more of the queries that got worse, the run card.
     """
     found = [
-        _main(evaluation, full),
+        *_recall(evaluation, full),
         _rsum(evaluation.rsum),
         _index_recall(evaluation.index_recall),
         *_slices(evaluation, full),
@@ -151,17 +151,30 @@ def shown_rank(rank: float, depth: int | None = None) -> str:
 # --- tables -----------------------------------------------------------------------------------
 
 
-def _main(evaluation: Evaluation, full: bool) -> Table:
+def _recall(evaluation: Evaluation, full: bool) -> list[Table]:
+    """One table; or one a direction, where a column for it would make them too wide to read."""
     rows = evaluation.measurements
+    keys = [row.key for row in rows]
+    if not any(key.labels or key.changed or key.legs != "fused" for key in keys):
+        return [_main("Recall", rows, full)]
+    return [
+        _main(f"Recall, {direction}", [row for row in rows if row.key.direction == direction], full)
+        for direction in dict.fromkeys(key.direction for key in keys)
+    ]
+
+
+def _main(title: str, rows: Sequence[Measurement], full: bool) -> Table:
     names = _measures((row.measures for row in rows), full)
     head, keys = _keys([row.key for row in rows])
+    if title != "Recall":  # it names the direction
+        head, keys = head[1:], [key[1:] for key in keys]
     cells = (
         (*key, f"{len(row.queries):,}", *_figures(row.measures, names, row.ranks.depth, full))
         for key, row in zip(keys, rows, strict=True)
     )
     right = ("queries", *map(label, names))
     note = _legend(names, [row.ranks.depth for row in rows if row.ranks.depth is not None])
-    return Table("Recall", (*head, *right), tuple(cells), " ".join(right), note)
+    return Table(title, (*head, *right), tuple(cells), " ".join(right), note)
 
 
 def _slices(evaluation: Evaluation, full: bool) -> Iterable[Table]:

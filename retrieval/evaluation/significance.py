@@ -21,7 +21,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import UsageError
 from .measures import Measure, parse_measure, values_of
 from .schema import Estimate, Float64Array, IntArray, Ranks, Slice
 
@@ -87,6 +86,8 @@ def _not_too_sure(share: Estimate, count: int) -> Estimate:
     down to 0.025 ** (1 / count).
     """
     least = 0.025 ** (1 / count) if count else 0.0
+    if math.isnan(share.low):
+        return share
     if share.value == 1:
         return Estimate(1.0, least, 1.0)
     return Estimate(0.0, 0.0, 1 - least) if share.value == 0 else share
@@ -103,19 +104,11 @@ def slices(
         values: by measure, (n,) what each query got.
         clusters: the cluster of each query.
         by: field -> (n,) its value of each query.
-
-    Raises:
-        UsageError: a field has so many values that a table of them tells nothing.
     """
     names = np.asarray(clusters, dtype=np.str_)
     found = []
     for field, labels in by.items():
         known, place = np.unique(np.asarray(labels, dtype=np.str_), return_inverse=True)
-        if len(known) > MOST_SLICES:
-            raise UsageError(
-                f"Field `{field}` has {len(known):,} values; slices go up to {MOST_SLICES}.",
-                advice="Slice by a field that many queries share a value of, such as `language`.",
-            )
         names_of = known.tolist()
         for number in sorted(range(len(known)), key=lambda one: _natural(names_of[one])):
             value, chosen = names_of[number], place == number
@@ -190,7 +183,12 @@ def _places(clusters: Sequence[str]) -> tuple[IntArray, int]:
 def _estimate(
     points: Sequence[float], statistics: Sequence[Statistic], count: int, queries: int
 ) -> list[Estimate]:
-    """The interval of each statistic; all of them are computed over the same resamples."""
+    """The interval of each statistic; all of them are computed over the same resamples.
+
+    One cluster alone says nothing of others, so there is no interval.
+    """
+    if count == 1:
+        return [Estimate(point, math.nan, math.nan) for point in points]
     blocks = _resamples(count, queries) if count else ()
     drawn = [[statistic(block) for statistic in statistics] for block in blocks]
     found = []

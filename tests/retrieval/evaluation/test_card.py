@@ -28,7 +28,7 @@ def test_every_option_that_decides_a_figure_is_on_the_card() -> None:
         queries=1000,
     )
     card = card_of(DATA, EMBEDDING, options)
-    assert card["protocol"]["gallery"] == "all, in 5 folds"
+    assert card["protocol"]["corpus"] == "all, in 5 folds"
     assert card["protocol"]["captions held in"] == 2
     assert card["measured"]["queries"] == "1,000 at most"
     assert card["measured"]["changes"] == "blur:2, typo:0.1"

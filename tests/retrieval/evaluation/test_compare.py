@@ -139,12 +139,12 @@ def test_other_data_is_refused_with_what_differs() -> None:
 
 def test_another_protocol_is_refused_with_what_differs() -> None:
     whole, folds = (
-        Evaluation({"data": {"digest": "d"}, "protocol": {"gallery": one, "ties": "t"}}, rows)
+        Evaluation({"data": {"digest": "d"}, "protocol": {"corpus": one, "ties": "t"}}, rows)
         for one, rows in (("all", (row(BAD),)), ("all, in 4 folds", (row(GOOD),)))
     )
-    with pytest.raises(UsageError, match=r"protocol: gallery all there, all, in 4 folds here\."):
+    with pytest.raises(UsageError, match=r"protocol: corpus all there, all, in 4 folds here\."):
         compare(folds, whole)
-    with pytest.raises(UsageError, match="gallery all there, not given here"):
+    with pytest.raises(UsageError, match="corpus all there, not given here"):
         compare(run(row(GOOD)), whole)
     assert compare(whole, whole).differences
 

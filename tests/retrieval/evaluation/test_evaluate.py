@@ -172,6 +172,14 @@ def test_a_field_that_nothing_has_is_refused(captions: Path) -> None:
     assert "index" in refused.value.advice
 
 
+def test_a_field_of_names_is_refused(tmp_path: Path) -> None:
+    given = data(coco_set(tmp_path / "coco", pictures=21, captions=5))
+    named = tuple(replace(item, fields={"name": item.id}) for item in given.queries)
+
+    with pytest.raises(UsageError, match="`name` has 126 values; slices go up to 100"):
+        evaluate(replace(given, queries=named), HASH, options=EvaluateOptions(slices=("name",)))
+
+
 @pytest.mark.parametrize(
     ("text", "length"),
     [

@@ -161,3 +161,8 @@ def test_a_measure_that_was_not_summed_up_follows_from_the_ranks() -> None:
 def test_rsum_is_that_of_the_deployed_way() -> None:
     assert holds("rsum>=300", of(exact=200, deployed=310))
     assert not holds("rsum>=300", of(exact=310, deployed=200))
+
+
+def test_a_direction_that_there_is_not_is_refused_at_once() -> None:
+    with pytest.raises(UsageError, match="`x2y` is no direction"):
+        parse_gate("x2y:r@1>0.1")

@@ -97,13 +97,22 @@ def test_a_row_a_measurement_and_columns_that_say_nothing_are_left_out() -> None
     assert plain.right.split() == ["queries", "R@1", "R@5", "MedR"]
     deployed = replace(T2I, way="deployed")
     rows = (row(), row(deployed), row(replace(deployed, legs="words", changed="upper")))
-    every = table(of(*rows), "Recall")
-    assert every.head[:5] == ("direction", "way", "legs", "changed", "queries")
-    assert [cells[2:4] for cells in every.rows] == [
-        ("-", "-"),
-        ("fused", "-"),
-        ("words", "upper"),
+    every = table(of(*rows), "Recall, text to image")
+    assert every.head[:4] == ("way", "legs", "changed", "queries")
+    assert [cells[:3] for cells in every.rows] == [
+        ("exact", "-", "-"),
+        ("deployed", "fused", "-"),
+        ("deployed", "words", "upper"),
     ]
+
+
+def test_directions_stand_in_one_table_unless_that_is_too_wide() -> None:
+    back = row(Key("image to text"))
+    both = [one.title for one in tables(of(row(), back)) if one.title.startswith("Recall")]
+    assert both == ["Recall"]
+    wide = of(row(), row(replace(T2I, changed="grey")), back)
+    titles = [one.title for one in tables(wide) if one.title.startswith("Recall")]
+    assert titles == ["Recall, text to image", "Recall, image to text"]
 
 
 def test_the_whole_table_has_every_measure_with_its_interval() -> None:

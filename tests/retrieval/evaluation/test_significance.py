@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.errors import UsageError
 from retrieval.evaluation import significance
 from retrieval.evaluation.measures import Measure, parse_measure, values_of
 from retrieval.evaluation.schema import Estimate, Float64Array, Ranks
@@ -20,9 +19,10 @@ MRR, MEDR, MEANR = (parse_measure(name) for name in ("mrr", "medr", "meanr"))
 
 @st.composite
 def clustered(draw: st.DrawFn) -> tuple[Float64Array, list[str]]:
-    count = draw(st.integers(1, 30))
+    count = draw(st.integers(2, 30))
     values = draw(st.lists(st.sampled_from([0, 0.1, 1 / 3, 1]), min_size=count, max_size=count))
     clusters = draw(st.lists(st.sampled_from("abcdefgh"), min_size=count, max_size=count))
+    clusters[0] = "another"  # one alone has no interval
     return np.array(values, float), clusters
 
 
@@ -166,10 +166,11 @@ def test_every_query_is_in_one_slice_of_each_field() -> None:
         assert total / 100 == pytest.approx(values.mean())
 
 
-def test_a_field_of_names_is_refused() -> None:
-    values, clusters = simulated(np.random.default_rng(11), 40)
-    with pytest.raises(UsageError, match="`file_name` has 200 values; slices go up to 100"):
-        slices({MRR: values}, clusters, {"file_name": [str(n) for n in range(200)]})
+def test_one_picture_says_nothing_of_others() -> None:
+    one = interval(MRR, np.array([1.0, 0.5]), ["a", "a"])
+    assert one.value == 0.75
+    assert math.isnan(one.low)
+    assert math.isnan(one.high)
 
 
 def single(first: Float64Array) -> Ranks:
