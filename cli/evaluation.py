@@ -2,13 +2,20 @@
 
 Gets: click's options. Gives: an `Evaluation`. Touches: what the library does. Never: computes a
 figure, prints.
+
+There are several ways to measure, and most options mean something in some of them only. One table
+says which; whatever else was given is refused, since an option that is ignored gives a figure of
+something else than was asked for. So no option has a default here: the library has them.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,12 +26,10 @@ from .progress import ProgressLine
 if TYPE_CHECKING:
     from retrieval import Collection
     from retrieval.deployed import DeployedCollection
+    from retrieval.evaluation.embeddings import Embedding
     from retrieval.evaluation.evaluate import EvaluateOptions
     from retrieval.evaluation.schema import Dataset, Evaluation
 
-OF_DATA = ("images", "split", "split_file", "captions", "per_image")
-PATHS = ("images", "split_file")
-OF_COLLECTION = ("where", "held_in")
 KNOWN_ITEMS = 100  # queries of each kind where a collection measures itself
 KNOWN_ITEM_CHANGES = "jpeg:30,blur:2"
 TREC = "trec:"
@@ -33,128 +38,177 @@ Options = Mapping[str, Any]
 Card = Mapping[str, Mapping[str, Any]]
 
 
-def measured(call: Call, options: Options, card: Card, progress: ProgressLine) -> Evaluation:
-    """Do what the options ask for; each way refuses the options that mean nothing to it."""
-    if options["run"]:
-        return _of_run(options, card)
+class Way(StrEnum):
+    """What is measured, as messages call it."""
+
+    JUDGED_RUN = "a run by the judgements of TREC"
+    RUN = "a run on DATA (--run)"
+    KNOWN_ITEMS = "a collection without DATA"
+    ENCODER = "DATA by an encoder alone (--encoder)"
+    EXACT = "DATA by a collection's encoder alone (--exact)"
+    COLLECTION = "DATA through a collection"
+
+
+_OF_REPORT = ("measures", "require", "baseline", "json", "markdown")
+_OF_DATA = ("data", "images", "split", "split_file", "captions", "per_image")
+_OF_RUN = (*_OF_REPORT, "data", "run")
+_OF_ANY = (*_OF_REPORT, "queries", "perturb", "slices", "plots", "device", "precision")
+_ALONE = (*_OF_ANY, *_OF_DATA, "exact", "folds")
+_THROUGH = (*_OF_ANY, "collection", "where", "depth")
+
+MEANS: Mapping[Way, frozenset[str]] = MappingProxyType(
+    {
+        Way.JUDGED_RUN: frozenset(_OF_RUN),
+        Way.RUN: frozenset((*_OF_RUN, *_OF_DATA)),
+        Way.KNOWN_ITEMS: frozenset(_THROUGH),
+        Way.ENCODER: frozenset((*_ALONE, "encoder")),
+        Way.EXACT: frozenset((*_ALONE, "collection")),
+        Way.COLLECTION: frozenset((*_THROUGH, *_OF_DATA, "held_in")),
+    }
+)
+
+
+def way_of(call: Call, options: Options) -> Way:
+    """The way that the options ask for; an option that means nothing in it is refused."""
+    way = _way(call, options)
+    of_call = {name: getattr(call, name) for name in ("collection", "device", "precision")}
+    for name, value in {**options, **of_call}.items():
+        if _is_given(value) and name not in MEANS[way]:
+            others = [other.value for other in Way if name in MEANS[other]]
+            only = f", only for {' or '.join(others)}" if len(others) < 3 else ""
+            option = {"slices": "slice"}.get(name, name).replace("_", "-")
+            raise click.UsageError(f"--{option} means nothing for {way}{only}.")
+    return way
+
+
+def _way(call: Call, options: Options) -> Way:
+    judgements = (options["data"] or "").startswith(TREC)
+    if options["run"] is not None:
+        if options["data"] is None:
+            raise click.UsageError("--run needs judgements: name a data set, or trec:QRELS.")
+        return Way.JUDGED_RUN if judgements else Way.RUN
+    if judgements:
+        raise click.UsageError("trec:QRELS judges a run: name it with --run.")
     if options["data"] is None:
-        return _of_collection(call, options, card, progress)
-    if options["encoder"] and call.collection is not None:
-        raise click.UsageError("A collection has its encoder: name it or --encoder, not both.")
-    data = _data(options)
-    collection = None if options["encoder"] else _collection(call)
-    if collection is None:
-        return _of_encoder(call, data, options, card, progress)
-    with collection:
-        return _of_data(collection, data, options, card, progress)
+        return Way.KNOWN_ITEMS
+    if options["encoder"] is not None or not _has_collection(call):
+        return Way.ENCODER
+    return Way.EXACT if options["exact"] else Way.COLLECTION
 
 
-def _of_run(options: Options, card: Card) -> Evaluation:
+def _has_collection(call: Call) -> bool:
+    """Whether the default collection is there; one that was named has to be."""
+    from retrieval.errors import CollectionNotFoundError
+
+    try:
+        call.open().close()
+    except CollectionNotFoundError:
+        if call.collection is not None:
+            raise
+        return False
+    return True
+
+
+def measured(
+    way: Way, call: Call, options: Options, card: Card, progress: ProgressLine
+) -> Evaluation:
+    """Do what the options ask for."""
+    from retrieval.evaluation.evaluate import evaluate
+
+    if way in (Way.RUN, Way.JUDGED_RUN):
+        return _of_run(way, options, card)
+    if way is Way.ENCODER:
+        data, chosen = _data(options), _chosen(options)
+        return evaluate(data, _encoder(call, options, progress), options=chosen, card=card)
+    with call.open() as collection:
+        if way is Way.KNOWN_ITEMS:
+            return _of_known_items(collection, options, card, progress)
+        return _of_data(way, collection, options, card, progress)
+
+
+def _of_run(way: Way, options: Options, card: Card) -> Evaluation:
     """The run of another engine, by qrels or by the judgements of a data set."""
-    from retrieval.evaluation.measures import DEFAULT
     from retrieval.evaluation.rival import score_run
 
-    _refuse(options, (*OF_COLLECTION, "encoder", "exact", "perturb", "slices", "plots"), "--run")
-    data, run, measures = options["data"], Path(options["run"]), options["measures"] or DEFAULT
-    if data is None:
-        raise click.UsageError("--run needs judgements: name a data set, or trec:QRELS.")
-    if data.startswith(TREC):
-        _refuse(options, OF_DATA, TREC.rstrip(":"))
-        qrels = Path(data.removeprefix(TREC))
-        return score_run(run, qrels=qrels, measures=measures, card=card)
-    return score_run(run, dataset=_data(options), measures=measures, card=card)
+    run, measures = _path(options["run"]), _given(options, "measures")
+    if way is Way.JUDGED_RUN:
+        qrels = _path(options["data"].removeprefix(TREC))
+        return score_run(run, qrels=qrels, card=card, **measures)
+    return score_run(run, dataset=_data(options), card=card, **measures)
 
 
-def _of_collection(call: Call, options: Options, card: Card, progress: ProgressLine) -> Evaluation:
+def _of_known_items(
+    collection: Collection, options: Options, card: Card, progress: ProgressLine
+) -> Evaluation:
     """Known items of a collection, through it."""
     from retrieval.deployed import embedding_of
     from retrieval.evaluation.evaluate import evaluate, joined
     from retrieval.known_items import known_captions, known_pictures
 
-    _refuse(options, (*OF_DATA, "encoder", "exact", "held_in"), "a collection without DATA")
+    perturbed = {"perturb": KNOWN_ITEM_CHANGES, **_given(options, "perturb")}
+    chosen = replace(_chosen({**options, **perturbed}), exact=False, backwards=False)
+    searcher = _searcher(collection, options, progress)
     count = options["queries"] or KNOWN_ITEMS
-    with call.open() as collection:
-        data = [make(collection, count) for make in (known_pictures, known_captions)]
-        embedding = embedding_of(collection, progress)
-        chosen = replace(
-            _chosen(options, changes=options["perturb"] or KNOWN_ITEM_CHANGES),
-            exact=False,
-            backwards=False,
+    data = [make(collection, count, searcher.filter) for make in (known_pictures, known_captions)]
+    if not any(data):
+        raise click.UsageError(
+            f"The collection {collection.directory} holds no picture that could be looked for."
         )
-        return joined(
-            [
-                evaluate(
-                    known,
-                    embedding,
-                    options=chosen,
-                    searcher=_searcher(collection, options, progress),
-                    card=card,
-                )
-                for known in data
-                if known is not None
-            ]
-            or [_nothing(collection)]
-        )
-
-
-def _nothing(collection: Collection) -> Evaluation:
-    raise click.UsageError(
-        f"The collection {collection.directory} holds no picture that could be looked for."
+    embedding = embedding_of(collection, progress)
+    return joined(
+        [
+            evaluate(known, embedding, options=chosen, searcher=searcher, card=card)
+            for known in data
+            if known is not None
+        ]
     )
 
 
-def _of_encoder(
-    call: Call, data: Dataset, options: Options, card: Card, progress: ProgressLine
-) -> Evaluation:
-    """An encoder by itself."""
-    from retrieval.evaluation.embeddings import Embedder, Embedding
-    from retrieval.evaluation.evaluate import evaluate
-    from retrieval.registry import open_encoder
-
-    _refuse(options, OF_COLLECTION, "an encoder without a collection")
-    settings = call.settings()
-    url = options["encoder"] or settings.encoder
-    encoder = open_encoder(url, settings.compute)
-    embedder = Embedder(encoder, folder=settings.embeddings, watch=progress)
-    return evaluate(data, Embedding(url, embedder), options=_chosen(options), card=card)
-
-
 def _of_data(
-    collection: Collection, data: Dataset, options: Options, card: Card, progress: ProgressLine
+    way: Way, collection: Collection, options: Options, card: Card, progress: ProgressLine
 ) -> Evaluation:
     """A data set by a collection's encoder, and through the collection unless only `exact`."""
     from retrieval.deployed import embedding_of
     from retrieval.evaluation.evaluate import evaluate
 
+    chosen = _chosen(options)
+    searcher = _searcher(collection, options, progress) if way is Way.COLLECTION else None
     return evaluate(
-        data,
+        _data(options),
         embedding_of(collection, progress),
-        options=_chosen(options),
-        searcher=None if options["exact"] else _searcher(collection, options, progress),
+        options=chosen,
+        searcher=searcher,
         card=card,
     )
+
+
+def _encoder(call: Call, options: Options, progress: ProgressLine) -> Embedding:
+    from retrieval.collection import limits_of
+    from retrieval.evaluation.embeddings import Embedder, Embedding
+    from retrieval.registry import open_encoder
+
+    settings, url = call.settings(), options["encoder"]
+    if url is None:
+        url = settings.encoder
+        call.note(f"note: there is no collection, so the encoder {url} is measured by itself")
+    embedder = Embedder(
+        open_encoder(url, settings.compute),
+        limits=limits_of(settings),
+        folder=settings.embeddings,
+        watch=progress,
+    )
+    return Embedding(url, embedder)
 
 
 def _data(options: Options) -> Dataset:
     from retrieval.evaluation.datasets import CaptionsFile, DatasetOptions, open_dataset
 
-    given = {name: options[name] for name in OF_DATA if options[name] is not None}
-    paths = {name: Path(given[name]) for name in PATHS if name in given}
+    given = _given(options, "split", "per_image")
+    for name in ("images", "split_file"):
+        if options[name] is not None:
+            given[name] = _path(options[name])
     captions = tuple(map(CaptionsFile.parse, options["captions"]))
-    return open_dataset(options["data"], DatasetOptions(**{**given, **paths, "captions": captions}))
-
-
-def _collection(call: Call) -> Collection | None:
-    """The collection that was named, else the default one if it is there."""
-    from retrieval.errors import CollectionNotFoundError
-
-    try:
-        return call.open()
-    except CollectionNotFoundError:
-        if call.collection is not None:
-            raise
-        call.note("note: there is no collection, so the encoder is measured by itself")
-        return None
+    return open_dataset(options["data"], DatasetOptions(captions=captions, **given))
 
 
 def _searcher(
@@ -162,34 +216,27 @@ def _searcher(
 ) -> DeployedCollection:
     from retrieval.deployed import DeployedCollection
 
-    return DeployedCollection(
-        collection,
-        where=options["where"],
-        captions_held_in=bool(options["held_in"]),
-        depth=options["depth"],
-        watch=progress,
-    )
+    return DeployedCollection(collection, watch=progress, **_given(options, "where", "depth"))
 
 
-def _chosen(options: Options, *, changes: str | None = None) -> EvaluateOptions:
+def _chosen(options: Options) -> EvaluateOptions:
     from retrieval.evaluation.evaluate import EvaluateOptions
-    from retrieval.evaluation.measures import DEFAULT
     from retrieval.evaluation.perturb import parse_changes
 
-    wanted = changes if changes is not None else options["perturb"]
-    return EvaluateOptions(
-        slices=options["slices"],
-        changes=parse_changes(wanted) if wanted else (),
-        folds=options["folds"],
-        held_in=options["held_in"],
-        queries=options["queries"],
-        measures=options["measures"] or DEFAULT,
-    )
+    wanted = options["perturb"]
+    changes = () if wanted is None else parse_changes(wanted)
+    given = _given(options, "measures", "slices", "folds", "held_in", "queries")
+    return EvaluateOptions(changes=changes, **given)
 
 
-def _refuse(options: Options, names: tuple[str, ...], where: str) -> None:
-    """Refuse options that would be ignored."""
-    for name in names:
-        if options[name]:
-            option = {"slices": "slice"}.get(name, name).replace("_", "-")
-            raise click.UsageError(f"--{option} means nothing for {where}.")
+def _given(options: Options, *names: str) -> dict[str, Any]:
+    """Those of the options that were given; the library has defaults for the others."""
+    return {name: options[name] for name in names if _is_given(options[name])}
+
+
+def _is_given(value: object) -> bool:
+    return value is not None and value is not False and value != ()
+
+
+def _path(given: str) -> Path:
+    return Path(os.path.expanduser(given))

@@ -8,9 +8,9 @@ only fills in the one `Call` of this run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 
@@ -66,6 +66,29 @@ class Call:
             device=self.device or settings.device,
             precision=self.precision or settings.precision,
         )
+
+
+class Sectioned(click.Command):
+    """A command whose help shows its many options under headings.
+
+    Attributes:
+        sections: the names of options by their heading; the others come last.
+    """
+
+    sections: ClassVar[Mapping[str, Sequence[str]]] = {}
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, in the order of `sections`."""
+        rows = {
+            parameter.name: row
+            for parameter in self.get_params(ctx)
+            if isinstance(parameter, click.Option) and (row := parameter.get_help_record(ctx))
+        }
+        for heading, names in self.sections.items():
+            with formatter.section(heading):
+                formatter.write_dl([rows.pop(name) for name in names])
+        with formatter.section("Options"):
+            formatter.write_dl(list(rows.values()))
 
 
 def common(command: Decorated) -> Decorated:

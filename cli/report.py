@@ -2,6 +2,9 @@
 
 Gets: an evaluation, the paths of what is to be written. Gives: the report. Touches: stdout, those
 files. Never: computes a figure.
+
+Measuring takes minutes, so what can be refused is refused before. What can't is made cheap: JSON is
+written first, and a baseline of other data costs the comparison only.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from . import output
 from .options import Call
 
 if TYPE_CHECKING:
+    from retrieval.errors import UsageError
     from retrieval.evaluation.compare import Comparison
     from retrieval.evaluation.gates import Gate, Verdict
     from retrieval.evaluation.schema import Evaluation
@@ -33,7 +37,7 @@ class Wanted:
         gates: conditions that must hold.
         baseline: an earlier evaluation.
         files: by format, the path to write to, or `STDOUT`.
-        plots: a folder.
+        plots: a folder that is there.
     """
 
     gates: Sequence[Gate]
@@ -52,8 +56,11 @@ def wanted(options: Mapping[str, Any]) -> Wanted:
     if list(files.values()).count(STDOUT) > 1:
         raise click.UsageError("Only one of --json and --markdown can go to stdout.")
     for name, file in files.items():
-        if file != STDOUT and not Path(os.path.expanduser(file)).absolute().parent.is_dir():
+        folder = Path(os.path.expanduser(file)).absolute().parent
+        if file != STDOUT and not folder.is_dir():
             raise click.UsageError(f"There is no folder for --{name} {file}.")
+        if file != STDOUT:
+            _check_writable(folder)
     baseline = None
     if options["baseline"]:
         path = Path(os.path.expanduser(options["baseline"]))
@@ -64,28 +71,84 @@ def wanted(options: Mapping[str, Any]) -> Wanted:
                 f"The baseline {path} can't be read: {error}.",
                 advice="Name a file that --json wrote.",
             ) from error
-    plots = Path(os.path.expanduser(options["plots"])) if options["plots"] else None
-    return Wanted([parse_gate(text) for text in options["require"]], baseline, files, plots)
+    gates = [parse_gate(text) for text in options["require"]]
+    return Wanted(gates, baseline, files, _folder(options["plots"]))
+
+
+def _folder(plots: str | None) -> Path | None:
+    """The folder of the plots, made; refused where nothing could be drawn."""
+    if plots is None:
+        return None
+    from retrieval.evaluation.plots import draw
+    from retrieval.evaluation.schema import Evaluation
+
+    folder = Path(os.path.expanduser(plots))
+    draw(Evaluation({}, ()), folder, {})  # draws nothing, and needs what all plots need
+    _check_writable(folder)
+    return folder
+
+
+def _check_writable(folder: Path) -> None:
+    from retrieval.errors import StoreUnreachableError
+
+    if not os.access(folder, os.W_OK):
+        raise StoreUnreachableError(
+            f"{folder} can't be written.", advice="Name a folder that can be."
+        )
 
 
 def show(call: Call, evaluation: Evaluation, wanted: Wanted) -> Sequence[Verdict]:
-    """Write and print everything that is wanted; gives the gates' verdicts."""
-    from retrieval.evaluation.compare import compare
-    from retrieval.evaluation.gates import check
+    """Write and print everything that is wanted; gives the gates' verdicts.
 
-    comparison = compare(evaluation, wanted.baseline) if wanted.baseline else None
+    Raises:
+        UsageError: the baseline is of other data; everything else is written and printed.
+    """
+    from retrieval.evaluation.gates import check
+    from retrieval.evaluation.saved import dump
+
+    if file := wanted.files.get("json"):
+        _write(call, file, dump(evaluation) + "\n")
     verdicts = check(wanted.gates, evaluation)
-    pictures = _draw(call, evaluation, wanted.plots)
-    for form, file in wanted.files.items():
-        _write(call, file, _page(form, evaluation, comparison, verdicts, pictures, file))
+    comparison, refused = _compared(evaluation, wanted.baseline)
     if STDOUT not in wanted.files.values():
         _print(evaluation, comparison, verdicts)
-    for note in (*evaluation.notes, *(comparison.notes if comparison else ())):
+    pictures = _draw(call, evaluation, wanted.plots)
+    if file := wanted.files.get("markdown"):
+        _write(call, file, _page(evaluation, comparison, verdicts, pictures, file))
+    _say(call, evaluation, comparison, verdicts)
+    if refused is not None:
+        raise refused
+    return verdicts
+
+
+def _compared(
+    evaluation: Evaluation, baseline: Evaluation | None
+) -> tuple[Comparison | None, UsageError | None]:
+    """The comparison with a baseline, if there is one; or why there can't be any."""
+    from retrieval.errors import UsageError
+    from retrieval.evaluation.compare import compare
+
+    try:
+        return (compare(evaluation, baseline) if baseline else None), None
+    except UsageError as error:
+        return None, error
+
+
+def _say(
+    call: Call,
+    evaluation: Evaluation,
+    comparison: Comparison | None,
+    verdicts: Sequence[Verdict],
+) -> None:
+    # With --quiet too where a part is missing: it is no news but a fault.
+    say = output.note if evaluation.degraded else call.note
+    for note in evaluation.notes:
+        say(f"note: {note}")
+    for note in comparison.notes if comparison else ():
         call.note(f"note: {note}")
     for verdict in verdicts:
         if not verdict.holds:
             output.note(f"gate not met: {verdict.gate.text}. {verdict.why}")
-    return verdicts
 
 
 def _print(
@@ -103,7 +166,6 @@ def _print(
 
 
 def _page(
-    form: str,
     evaluation: Evaluation,
     comparison: Comparison | None,
     verdicts: Sequence[Verdict],
@@ -111,10 +173,7 @@ def _page(
     file: str,
 ) -> str:
     from retrieval.evaluation.report import markdown
-    from retrieval.evaluation.saved import dump
 
-    if form == "json":
-        return dump(evaluation) + "\n"
     page = Path.cwd() if file == STDOUT else Path(os.path.expanduser(file)).absolute().parent
     links = [os.path.relpath(picture.absolute(), page) for picture in pictures]
     return markdown(evaluation, comparison, verdicts, links)

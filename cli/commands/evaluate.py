@@ -9,65 +9,93 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
 from ..errors import ExitCode
-from ..options import Call, Decorated, common, computing
+from ..options import Call, Decorated, Sectioned, common, computing
 from ..progress import ProgressLine
+
+
+class _Evaluate(Sectioned):
+    sections: ClassVar = {
+        "The data": ("images", "split", "split_file", "captions", "per_image"),
+        "What is measured": (
+            "encoder", "exact", "folds", "held_in", "where", "depth", "queries", "perturb",
+            "slices", "measures", "run",
+        ),
+        "The report": ("json", "markdown", "plots", "baseline", "require"),
+    }  # fmt: skip
 
 
 def _file(name: str, what: str) -> Callable[[Decorated], Decorated]:
     return click.option(f"--{name}", type=click.Path(dir_okay=False), metavar="FILE", help=what)
 
 
-@click.command("evaluate")
+def _folder(name: str, what: str) -> Callable[[Decorated], Decorated]:
+    return click.option(f"--{name}", type=click.Path(file_okay=False), metavar="FOLDER", help=what)
+
+
+def _number(name: str, least: int, what: str) -> Callable[[Decorated], Decorated]:
+    return click.option(f"--{name}", type=click.IntRange(least), metavar="N", help=what)
+
+
+# No option has a default here: the library has them, and so it shows what was asked for.
+@click.command("evaluate", cls=_Evaluate)
 @click.argument("data", required=False)
-@click.option("--images", type=click.Path(file_okay=False), help="Folder of the data's pictures.")
-@click.option("--split", metavar="NAME", help="Of the data; `test` where it has several.")
+@_folder("images", "Where its pictures are, if not beside it.")
+@click.option("--split", metavar="NAME", help="Which; `test` where there are several.")
 @_file("split-file", "Karpathy's JSON: which COCO pictures are of which split.")
 @click.option("--captions", multiple=True, metavar="[LANGUAGE=]FILE",
-              help="Captions to ask with instead, in other languages; repeatable.")  # fmt: skip
-@click.option("--per-image", type=click.IntRange(1), help="Only its first so many captions.")
-@click.option("--folds", type=click.IntRange(1), default=1, help="COCO's 1K protocol has 5.")
-@click.option("--encoder", metavar="URL", help="Measure an encoder without any collection.")
-@click.option("--exact", is_flag=True, help="Embeddings alone, not through the collection.")
+              help="Ask with these instead, such as zh=FILE; repeatable.")  # fmt: skip
+@_number("per-image", 1, "Ask with the first N captions of each picture only.")
+@click.option("--encoder", metavar="URL", help="DATA by this encoder, without a collection.")
+@click.option("--exact", is_flag=True, help="DATA by the collection's encoder, without its index.")
+@_number("folds", 1, "Rank within N parts of the data; COCO's 1K protocol has 5. With --exact "
+                     "or --encoder.")  # fmt: skip
+@_number("held-in", 0, "Pictures can be found by N captions of theirs, which aren't asked with.")
 @click.option("--where", metavar="EXPR", help="Search only files that satisfy an SQL WHERE.")
-@click.option(
-    "--held-in", type=click.IntRange(0), default=0, metavar="N",
-    help="So many captions of each picture can be found by, and aren't asked.",
-)  # fmt: skip
-@click.option("--queries", type=click.IntRange(1), help="Ask at most so many, a fixed sample.")
-@click.option("--depth", type=click.IntRange(10), default=100, show_default=True,
-              help="Hits of each search; ranks beyond are unknown.")  # fmt: skip
-@click.option("--perturb", metavar="LIST", default="",
-              help="Spoil pictures or words: blur:2,noise:0.1,jpeg:20,rotate:90,grey,"
-              "typo:0.1,lower,upper.")  # fmt: skip
+@_number("depth", 10, "Look at N hits of each search, not at 100; deeper ranks are unknown.")
+@_number("queries", 1, "Ask N at most of each direction, the same sample each time.")
+@click.option("--perturb", metavar="LIST",
+              help="Also with spoilt pictures or words: of blur:2,noise:0.1,jpeg:20,"
+              "rotate:90,crop:0.8,grey and typo:0.1,lower,upper.")  # fmt: skip
 @click.option("--slice", "slices", multiple=True, metavar="FIELD",
-              help="Tell apart by `language`, `length` or any field.")  # fmt: skip
+              help="Tell apart by `language`, `length` or any field; repeatable.")  # fmt: skip
 @click.option("--measure", "measures", multiple=True, metavar="NAME",
-              help="r@K, recall@K, medr, meanr, mrr, map, map@r, rprec, ndcg@K.")  # fmt: skip
-@_file("run", "Score a run of another engine instead, in TREC's format.")
-@click.option("--require", multiple=True, metavar="GATE",
-              help="Such as r@10>=0.60 or t2i:r@1>25%; unmet, it ends with 1.")  # fmt: skip
-@_file("baseline", "An earlier --json; says what changed, by a paired test.")
+              help="r@K, recall@K, medr, meanr, mrr, map, map@r, rprec, ndcg@K; "
+              "repeatable.")  # fmt: skip
+@_file("run", "Score another engine's run on DATA instead, in TREC's format.")
 @_file("json", "Write everything there, query by query; `-` for stdout.")
 @_file("markdown", "Write the report there; `-` for stdout.")
-@click.option("--plots", type=click.Path(file_okay=False), help="Draw PNGs into that folder.")
+@_folder("plots", "Draw PNGs into it.")
+@_file("baseline", "An earlier --json: what changed since, by a paired test.")
+@click.option("--require", multiple=True, metavar="GATE",
+              help="Such as r@10>=0.60 or t2i:r@1>25%; unmet, it ends with 1; "
+              "repeatable.")  # fmt: skip
 @computing
 @common
 @click.pass_obj
 def command(call: Call, /, **options: Any) -> ExitCode:
     """Measure recall: on a data set, or on a collection.
 
-    DATA is FORMAT:PATH, or a path whose format shows: COCO captions (coco), Karpathy's JSON
-    (karpathy), tokens of Flickr30k and Flickr8k (tokens), CSV, TSV or JSONL (table), the
-    WebDatasets of CLIP_benchmark (wds), beir, xm3600, and trec:QRELS for --run. It is measured by
-    the encoder alone (exact) and through a collection that holds its pictures (deployed).
+    Without DATA the collection is measured by itself: its pictures must find themselves, also when
+    they are spoilt, and captions their pictures.
 
-    Without DATA pictures of the collection must find themselves, also when they are spoilt, and
-    captions their pictures.
+    DATA, pictures with captions, is measured by the encoder alone (exact) and through a collection
+    that holds its pictures (deployed). It is a path whose format shows, or FORMAT:PATH.
+
+    \b
+    Formats:
+      coco      captions of COCO 2014 and 2017
+      karpathy  Karpathy's JSON of COCO, Flickr30k or Flickr8k
+      tokens    captions of Flickr30k and Flickr8k, also Chinese ones
+      table     CSV, TSV or JSONL with a column of pictures and one of captions
+      wds       WebDatasets of CLIP_benchmark
+      beir      corpus.jsonl, queries.jsonl and qrels
+      xm3600    Crossmodal-3600
+      trec      judgements for --run
 
     \b
     Examples:
@@ -79,13 +107,14 @@ def command(call: Call, /, **options: Any) -> ExitCode:
       echolens evaluate pairs.csv --baseline before.json --require "t2i:r@10>=60%"
       echolens evaluate trec:qrels.txt --run run.txt
     """
-    from ..evaluation import measured
+    from ..evaluation import measured, way_of
     from ..report import show, wanted
 
+    way = way_of(call, options)
     report = wanted(options)
-    card = {"run": {"command": shlex.join(["echolens", *sys.argv[1:]])}}
+    card = {"command": {"line": shlex.join(["echolens", *sys.argv[1:]])}}
     with ProgressLine(quiet=call.quiet, at_first="reading ...") as progress:
-        evaluation = measured(call, options, card, progress)
+        evaluation = measured(way, call, options, card, progress)
     verdicts = show(call, evaluation, report)
     if not all(verdict.holds for verdict in verdicts):
         return ExitCode.NO

@@ -12,7 +12,7 @@ from PIL import Image
 
 from cli.errors import ExitCode
 from tests.datasets_here import COCO_MINI, needs_coco_mini
-from tests.end_to_end.command import run
+from tests.end_to_end.command import run, without_privileges
 from tests.retrieval.evaluation.sets import coco_set
 
 Done = subprocess.CompletedProcess[str]
@@ -29,8 +29,8 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def evaluate(home: Path, *arguments: str | Path) -> Done:
-    return run(["evaluate", *arguments], home, settings={"ECHOLENS_ENCODER": "hash:"})
+def evaluate(home: Path, *arguments: str | Path, **settings: str) -> Done:
+    return run(["evaluate", *arguments], home, settings={"ECHOLENS_ENCODER": "hash:", **settings})
 
 
 def alone(home: Path, captions: Path, *arguments: str | Path) -> Done:
@@ -67,7 +67,7 @@ def test_without_a_collection_the_encoder_of_the_settings_is_measured(
     done = evaluate(home, captions)
 
     assert done.returncode == ExitCode.DONE, done.stderr
-    assert "there is no collection" in done.stderr
+    assert "there is no collection, so the encoder hash: is measured by itself" in done.stderr
     assert "deployed" not in done.stdout
 
 
@@ -135,7 +135,7 @@ def test_json_is_everything_and_compares_with_itself(home: Path, captions: Path)
     assert "no difference shown" in done.stdout
     held = saved(file)
     assert held["card"]["encoder"]["encoder"] == "hash:"
-    assert held["card"]["run"]["command"].startswith("echolens evaluate ")
+    assert held["card"]["command"]["line"].startswith("echolens evaluate ")
     assert len(held["card"]["data"]["digest"]) == 64
     assert {"machine", "versions", "protocol"} <= held["card"].keys()
 
@@ -173,6 +173,55 @@ def test_a_newer_baseline_is_refused(home: Path, captions: Path) -> None:
     assert alone(home, captions, "--baseline", newer).returncode == ExitCode.MISFIT
 
 
+def test_a_baseline_of_other_data_costs_the_comparison_alone(
+    home: Path, captions: Path, tmp_path: Path
+) -> None:
+    other = coco_set(tmp_path / "other", pictures=3)
+    before, now, page = (tmp_path / name for name in ("before.json", "now.json", "now.md"))
+    alone(home, other, "--json", before)
+
+    done = alone(
+        home, captions, "--baseline", before, "--json", now, "--markdown", page,
+        "--plots", tmp_path / "plots", "--require", "r@1>=1",
+    )  # fmt: skip
+
+    assert done.returncode == ExitCode.USAGE
+    assert "measured on other data" in done.stderr
+    assert saved(now)["measurements"]
+    assert "text to image" in done.stdout
+    assert "text to image" in page.read_text(encoding="utf-8")
+    assert (tmp_path / "plots" / "ranks.png").is_file()
+    assert "gate not met" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["plots", "json", "markdown"])
+def test_what_cannot_be_written_is_found_before_anything_is_encoded(
+    home: Path, captions: Path, tmp_path: Path, option: str
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    shut = tmp_path / "shut"
+    shut.mkdir(mode=0o555)
+    for place in ("file/x", "shut/x"):
+        done = run(
+            ["evaluate", captions, "--encoder", "hash:", f"--{option}", tmp_path / place],
+            home,
+            before=without_privileges,
+        )
+        assert done.returncode in (ExitCode.USAGE, ExitCode.MISSING), done.stderr
+        assert len(done.stderr.splitlines()) <= 3
+    assert not (home / ".embeddings").exists()
+
+
+def test_a_filter_and_a_slice_that_mean_nothing_are_found_before_anything_is_encoded(
+    home: Path, indexed: Path
+) -> None:
+    for wrong in (["--where", "colour = 1"], ["--where", "coco_id >"], ["--slice", "colour"]):
+        for data in ([indexed], []):
+            done = evaluate(home, *data, *wrong)
+            assert done.returncode == ExitCode.USAGE, done.stderr
+    assert not (home / ".embeddings").exists()
+
+
 def test_markdown_and_plots(home: Path, captions: Path, tmp_path: Path) -> None:
     page, plots = tmp_path / "report.md", tmp_path / "plots"
 
@@ -204,6 +253,43 @@ def test_a_second_run_encodes_nothing(home: Path, captions: Path) -> None:
     )
 
     assert json.loads(again.stdout)["measurements"] == json.loads(first.stdout)["measurements"]
+
+
+def test_a_picture_that_is_too_large_is_not_read(home: Path, captions: Path) -> None:
+    large = captions.parent.parent / "val2017" / f"{3:012}.jpg"
+    with large.open("ab") as file:
+        file.truncate(2**20 + 1)
+
+    done = alone(home, captions)
+    assert done.returncode == ExitCode.DONE, "a JPEG may have something behind it"
+
+    done = evaluate(home, captions, "--encoder", "hash:", "-q", ECHOLENS_MAX_FILE_MB="1")
+    assert done.returncode == ExitCode.PARTLY
+    assert "images that can't be read" in done.stdout
+    assert large.name in done.stdout
+
+
+def test_what_degrades_answers_is_told_with_quiet_too(home: Path, captions: Path) -> None:
+    pictures = captions.parent.parent / "val2017"
+    few = [pictures / f"{number:012}.jpg" for number in range(1, 8)]
+    run(["index", *few, "--encoder", "hash:"], home)
+
+    done = evaluate(home, captions, "-q")
+
+    assert done.returncode == ExitCode.PARTLY
+    assert "lacks 1 of 8 images of the data" in done.stderr
+    assert evaluate(home, captions, "-q", "--exact").stderr == ""
+
+
+def test_a_tilde_is_the_users_home(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "q.txt").write_text("q1 0 a 1\n")
+    (tmp_path / "r.txt").write_text("q1 Q0 a 1 0.9 rival\n")
+
+    done = evaluate(home, "trec:~/q.txt", "--run", "~/r.txt", "--json", "~/x.json",
+                    HOME=str(tmp_path))  # fmt: skip
+
+    assert done.returncode == ExitCode.DONE, done.stderr
+    assert saved(tmp_path / "x.json")["measurements"][0]["measures"]["r@1"]["value"] == 1
 
 
 def test_a_run_of_another_engine(home: Path, tmp_path: Path) -> None:
@@ -249,6 +335,8 @@ def test_a_rival_on_a_data_set(home: Path, captions: Path, tmp_path: Path) -> No
         ["{captions}", "--encoder", "hash:", "--json", "no/such/folder/x.json"],
         ["{captions}", "--encoder", "nonsense:"],
         ["{captions}", "--encoder", "hash:", "--folds", "99"],
+        ["--folds", "5"],
+        ["trec:qrels.txt"],
     ],
 )
 def test_what_is_used_wrongly(home: Path, captions: Path, arguments: list[str]) -> None:

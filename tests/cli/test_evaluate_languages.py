@@ -21,7 +21,7 @@ def test_captions_in_several_languages_have_a_table_of_their_own(
     done = echolens("evaluate", str(english), *captions)
 
     assert done.code == ExitCode.PARTLY
-    assert "lacks 2 of 4 texts of the data (image to text)" in done.err  # nobody indexed Chinese
+    assert "lacks 2 of 4 texts of the data" in done.err  # nobody indexed Chinese
     tables = done.out.decode().split("by language")[1:]
     assert len(tables) == 2  # through the collection and exact
     for table in tables:
