@@ -123,7 +123,12 @@ def measured(
     with call.open() as collection:
         if way is Way.KNOWN_ITEMS:
             return _of_known_items(collection, options, card, progress)
-        return _of_data(way, collection, options, card, progress)
+        found = _of_data(way, collection, options, card, progress)
+    named = call.collection is not None or _given(options, "where", "held_in", "depth")
+    missed = all(row.key.way == "exact" for row in found.measurements)
+    if way is Way.COLLECTION and named and missed:
+        return replace(found, degraded=True)  # the part that was asked for is what is missing
+    return found
 
 
 def _of_run(way: Way, options: Options, card: Card) -> Evaluation:
@@ -151,9 +156,8 @@ def _of_known_items(
     count = options["queries"] or KNOWN_ITEMS
     data = [make(collection, count, searcher.filter) for make in (known_pictures, known_captions)]
     if not any(data):
-        raise click.UsageError(
-            f"The collection {collection.directory} holds no picture that could be looked for."
-        )
+        which = " that passes the filter" if options["where"] else " that could be looked for"
+        raise click.UsageError(f"The collection {collection.directory} holds no picture{which}.")
     embedding = embedding_of(collection, progress)
     return joined(
         [

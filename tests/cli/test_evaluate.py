@@ -281,6 +281,22 @@ def test_what_degrades_answers_is_told_with_quiet_too(home: Path, captions: Path
     assert evaluate(home, captions, "-q", "--exact").stderr == ""
 
 
+def test_a_collection_that_was_named_and_holds_nothing_of_the_data_is_no_success(
+    home: Path, captions: Path, tmp_path: Path
+) -> None:
+    other = coco_set(tmp_path / "other", pictures=9).parent.parent / "val2017" / f"{9:012}.jpg"
+    for named in ([], ["-c", "other"]):
+        run(["index", other, "--encoder", "hash:", *named], home)
+
+    by_chance = evaluate(home, captions)
+    assert by_chance.returncode == ExitCode.DONE
+    assert "holds none of the 8 images of the data" in by_chance.stderr
+    for asked in (["-c", "other"], ["--depth", "20"], ["--held-in", "1"]):
+        done = evaluate(home, captions, *asked, "-q")
+        assert done.returncode == ExitCode.PARTLY
+        assert "holds none of the 8 images of the data" in done.stderr
+
+
 def test_a_tilde_is_the_users_home(home: Path, tmp_path: Path) -> None:
     (tmp_path / "q.txt").write_text("q1 0 a 1\n")
     (tmp_path / "r.txt").write_text("q1 Q0 a 1 0.9 rival\n")
