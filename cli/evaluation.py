@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -109,21 +110,30 @@ def _has_collection(call: Call) -> bool:
     return True
 
 
+def opened(way: Way, call: Call) -> AbstractContextManager[Collection | None]:
+    """The collection that a way needs, open until its report is drawn; None where it needs none."""
+    return nullcontext() if way in (Way.RUN, Way.JUDGED_RUN, Way.ENCODER) else call.open()
+
+
 def measured(
-    way: Way, call: Call, options: Options, card: Card, progress: ProgressLine
+    way: Way,
+    collection: Collection | None,
+    call: Call,
+    options: Options,
+    card: Card,
+    progress: ProgressLine,
 ) -> Evaluation:
-    """Do what the options ask for."""
+    """Do what the options ask for; `collection` is what `opened` gave."""
     from retrieval.evaluation.evaluate import evaluate
 
     if way in (Way.RUN, Way.JUDGED_RUN):
         return _of_run(way, options, card)
-    if way is Way.ENCODER:
+    if collection is None:
         data, chosen = _data(options), _chosen(options)
         return evaluate(data, _encoder(call, options, progress), options=chosen, card=card)
-    with call.open() as collection:
-        if way is Way.KNOWN_ITEMS:
-            return _of_known_items(collection, options, card, progress)
-        found = _of_data(way, collection, options, card, progress)
+    if way is Way.KNOWN_ITEMS:
+        return _of_known_items(collection, options, card, progress)
+    found = _of_data(way, collection, options, card, progress)
     named = call.collection is not None or _given(options, "where", "held_in", "depth")
     missed = all(row.key.way == "exact" for row in found.measurements)
     if way is Way.COLLECTION and named and missed:

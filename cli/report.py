@@ -3,8 +3,8 @@
 Gets: an evaluation, the paths of what is to be written. Gives: the report. Touches: stdout, those
 files. Never: computes a figure.
 
-Measuring takes minutes, so what can be refused is refused before. What can't is made cheap: JSON is
-written first, and a baseline of other data costs the comparison only.
+Measuring takes minutes, so what can be refused is refused before. What can't is made cheap: tables
+are printed first, then JSON is written, and a baseline of other data costs the comparison only.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def wanted(options: Mapping[str, Any]) -> Wanted:
     from retrieval.evaluation.saved import load
 
     files = {name: options[name] for name in ("json", "markdown") if options[name]}
-    if list(files.values()).count(STDOUT) > 1:
-        raise click.UsageError("Only one of --json and --markdown can go to stdout.")
+    if len(set(files.values())) < len(files):
+        raise click.UsageError("--json and --markdown can't go to one place.")
     for name, file in files.items():
         folder = Path(os.path.expanduser(file)).absolute().parent
         if file != STDOUT and not folder.is_dir():
@@ -106,12 +106,12 @@ def show(call: Call, evaluation: Evaluation, wanted: Wanted) -> Sequence[Verdict
     from retrieval.evaluation.gates import check
     from retrieval.evaluation.saved import dump
 
-    if file := wanted.files.get("json"):
-        _write(call, file, dump(evaluation) + "\n")
     verdicts = check(wanted.gates, evaluation)
     comparison, refused = _compared(evaluation, wanted.baseline)
     if STDOUT not in wanted.files.values():
         _print(evaluation, comparison, verdicts)
+    if file := wanted.files.get("json"):
+        _write(call, file, dump(evaluation) + "\n")
     pictures = _draw(call, evaluation, wanted.plots)
     if file := wanted.files.get("markdown"):
         _write(call, file, _page(evaluation, comparison, verdicts, pictures, file))
@@ -195,5 +195,9 @@ def _write(call: Call, file: str, text: str) -> None:
     if file == STDOUT:
         output.line(text.rstrip("\n"))
         return
-    replace_file(Path(os.path.expanduser(file)), text.encode())
+    path = Path(os.path.realpath(os.path.expanduser(file)))  # a link stays one
+    if path.exists() and not path.is_file():  # a device or a pipe is written to, never replaced
+        path.write_text(text, encoding="utf-8")
+    else:
+        replace_file(path, text.encode())
     call.note(f"written: {file}")

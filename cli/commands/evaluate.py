@@ -107,15 +107,16 @@ def command(call: Call, /, **options: Any) -> ExitCode:
       echolens evaluate pairs.csv --baseline before.json --require "t2i:r@10>=60%"
       echolens evaluate trec:qrels.txt --run run.txt
     """
-    from ..evaluation import measured, way_of
+    from ..evaluation import measured, opened, way_of
     from ..report import show, wanted
 
     way = way_of(call, options)
     report = wanted(options)
     card = {"command": {"line": shlex.join(["echolens", *sys.argv[1:]])}}
-    with ProgressLine(quiet=call.quiet, at_first="reading ...") as progress:
-        evaluation = measured(way, call, options, card, progress)
-    verdicts = show(call, evaluation, report)
+    with opened(way, call) as collection:
+        with ProgressLine(quiet=call.quiet, at_first="reading ...") as progress:
+            evaluation = measured(way, collection, call, options, card, progress)
+        verdicts = show(call, evaluation, report)
     if not all(verdict.holds for verdict in verdicts):
         return ExitCode.NO
     return ExitCode.PARTLY if evaluation.problems or evaluation.degraded else ExitCode.DONE

@@ -131,6 +131,8 @@ def shown(estimate: Estimate, unit: str, depth: int | None = None, *, ends: bool
         return "-"
     if unit != "rank":
         scale = 100 if unit == "percent" else 1
+        if unit == "percent" and estimate.value in (0, 1) and estimate.low < estimate.high:
+            return _at_an_end(estimate)
         margin = max(estimate.high - estimate.value, estimate.value - estimate.low)
         return f"{scale * estimate.value:.1f}" + (
             "" if math.isnan(margin) else f" ± {scale * margin:.1f}"
@@ -139,6 +141,13 @@ def shown(estimate: Estimate, unit: str, depth: int | None = None, *, ends: bool
     if not ends or math.isinf(estimate.value) or math.isnan(estimate.low):
         return value
     return f"{value} [{shown_rank(estimate.low, depth)}, {shown_rank(estimate.high, depth)}]"
+
+
+def _at_an_end(share: Estimate) -> str:
+    """All or nothing, and what it may be of others: ± would pass the end."""
+    if share.value == 1:
+        return f"100.0 (≥ {100 * share.low:.1f})"
+    return f"0.0 (≤ {100 * share.high:.1f})"
 
 
 def shown_rank(rank: float, depth: int | None = None) -> str:

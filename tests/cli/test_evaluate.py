@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -381,3 +383,35 @@ def test_coco_mini_as_somebody_with_the_real_files_would_type_it(home: Path) -> 
     forth, back = json.loads(done.stdout)["measurements"]
     assert forth["measures"]["r@1"]["value"] == pytest.approx(0.370, abs=0.02)
     assert back["measures"]["r@10"]["value"] == pytest.approx(0.822, abs=0.03)
+
+
+def test_a_collection_by_itself_draws_its_pictures_too(
+    home: Path, indexed: Path, tmp_path: Path
+) -> None:
+    done = evaluate(home, "--plots", tmp_path / "plots")
+
+    assert done.returncode == ExitCode.DONE, done.stderr
+    assert (tmp_path / "plots" / "worst.png").is_file()
+
+
+def test_a_link_and_a_pipe_stay_what_they_are(home: Path, captions: Path, tmp_path: Path) -> None:
+    target, link, pipe = (tmp_path / name for name in ("target.json", "link.json", "pipe"))
+    target.write_text("")
+    link.symlink_to(target)
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(pipe.read_text)
+        done = alone(home, captions, "--json", link, "--markdown", pipe)
+        page = reading.result(30)
+
+    assert done.returncode == ExitCode.DONE, done.stderr
+    assert link.is_symlink()
+    assert saved(target)["format"] == 1
+    assert page.startswith("# Recall")
+
+
+def test_two_reports_do_not_overwrite_each_other(home: Path, captions: Path) -> None:
+    done = alone(home, captions, "--json", "one", "--markdown", "one")
+
+    assert done.returncode == ExitCode.USAGE
+    assert "can't go to one place" in done.stderr
