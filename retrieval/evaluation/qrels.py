@@ -19,10 +19,9 @@ import numpy as np
 
 from ..errors import UsageError
 from .datasets.files import filled_lines, malformed
-from .schema import Dataset, Item, Judged, Problem, Qrels
+from .schema import EXAMPLES, Dataset, Item, Judged, Problem, Qrels
 
 COPIES = "images that are copies of another"
-_EXAMPLES = 5
 
 
 def read_qrels(path: Path) -> Qrels:
@@ -196,4 +195,4 @@ def _first_of_each(
 def _told(problems: tuple[Problem, ...], what: str, ids: Sequence[str]) -> tuple[Problem, ...]:
     """The problems with one about these ids, in the place of an older one of the kind."""
     others = tuple(problem for problem in problems if problem.what != what)
-    return (*others, Problem(what, len(ids), tuple(ids[:_EXAMPLES]))) if ids else others
+    return (*others, Problem(what, len(ids), tuple(ids[:EXAMPLES]))) if ids else others
