@@ -67,7 +67,11 @@ class DeployedCollection:
         self.watch = watch or (lambda _: None)
 
     def known(self, dataset: Dataset) -> Dataset:
-        """See `Searcher`."""
+        """See `Searcher`.
+
+        Raises:
+            UsageError: the filter leaves nothing.
+        """
         items = [item for item in (*dataset.queries, *dataset.corpus) if item.media is not None]
         documents = self.collection.backends.documents
         seen = documents.sightings(sorted({item.asset for item in items}))
@@ -77,8 +81,13 @@ class DeployedCollection:
             if item.asset in seen
             and not any(holds(self.filter, place.fields) for place in seen[item.asset])
         }
+        total = len({item.id for item in items})
+        if left_out and len(left_out) == total:
+            raise UsageError(
+                f"The filter `{self.where}` leaves out all {total:,} images of the data.",
+                advice="See `echolens status` for the fields, or filter less.",
+            )
         if left_out:
-            total = len({item.id for item in items})
             self.note(f"The filter leaves out {len(left_out):,} of {total:,} images of the data.")
         fields = {asset: places[0].fields for asset, places in seen.items()}
         known = without_pictures(dataset, left_out, LEFT_OUT)
