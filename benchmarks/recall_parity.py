@@ -36,10 +36,12 @@ from recall_cost import (
 )
 
 from retrieval.evaluation.exact import rank_exactly
+from retrieval.evaluation.folds import rank_in_folds
 from retrieval.evaluation.judgements import further_qrels, unfindable
-from retrieval.evaluation.measures import parse_measure, with_unfindable
-from retrieval.evaluation.qrels import fold, judged, turned
+from retrieval.evaluation.measures import hit_at, parse_measure, with_unfindable
+from retrieval.evaluation.qrels import judged, turned
 from retrieval.evaluation.schema import Dataset, IntArray, Item, Judged, Qrels, Ranks
+from retrieval.evaluation.tasks import tasks_of
 from retrieval.schema import FloatArray
 
 DEPTH = 100  # of the runs that ranx and ir_measures get
@@ -252,19 +254,10 @@ def mean(
 
 
 def of_folds(data: Dataset, queries: FloatArray, corpus: FloatArray) -> dict[int, float]:
-    """R@K by K: means over the five folds of a thousand pictures."""
-    place_of_query, place_of = (
-        {item.id: n for n, item in enumerate(items)} for items in (data.queries, data.corpus)
-    )
-    sums = dict.fromkeys(CUTS, 0.0)
-    for number in range(FOLDS):
-        part = fold(data, number, FOLDS)
-        asked = queries[[place_of_query[item.id] for item in part.queries]]
-        held = corpus[[place_of[item.id] for item in part.corpus]]
-        figures = mean(part, part.qrels, asked, held, CUT_NAMES)
-        for k, value in zip(CUTS, figures, strict=True):
-            sums[k] += value / FOLDS
-    return sums
+    """R@K by K of five folds of a thousand pictures, with as many queries each."""
+    [task] = tasks_of(data)
+    ranks, _ = rank_in_folds(task, queries, corpus, FOLDS, first=0)
+    return {k: float(hit_at(ranks, k).mean()) for k in CUTS}
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from ..schema import Dataset
 from .gather import CaptionsFile, Content, DatasetOptions, gather
 from .pictures import at_home, refuse_escapes
 from .translations import translated
+from .unknown import unrecognised
 
 __all__ = [
     "FORMATS",
@@ -158,9 +159,7 @@ def _format_of(source: str | Path) -> tuple[str, Path]:
     for name in FORMATS:
         if _module(name).recognises(path):
             return name, path
-    raise UsageError(
-        f"{path} is in no format of data sets that is known, or it is empty.", advice=_known()
-    )
+    raise unrecognised(path, _known())
 
 
 def _refuse_unfit(name: str, options: DatasetOptions) -> None:

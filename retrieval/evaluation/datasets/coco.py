@@ -17,9 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError
+from ...schema import printable
 from .files import head, load_json, valid
 from .gather import Caption, Content, DatasetOptions, Picture, Problems
 from .karpathy import splits_of
+from .parts import identity, part
+
+_IMAGES = "`images`"
+_ANNOTATIONS = "`annotations`"
 
 
 def recognises(path: Path) -> bool:
@@ -33,15 +38,16 @@ def read(path: Path, options: DatasetOptions) -> Content:
     """Read the pictures and their captions.
 
     Raises:
-        UsageError: a file can't be read, or isn't what it should be.
+        UsageError: a file can't be read, or isn't what it should be; or the split file is of
+            other pictures.
     """
     data = load_json(path)
     problems = Problems()
     try:
         pictures = _pictures(data, _split_in(path), problems)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except ValueError as error:
         raise UsageError(
-            f"{path} is not a COCO captions file: {type(error).__name__}: {error}.",
+            f"{path} is not a COCO captions file: {error}.",
             advice="It needs `images` (id, file_name) and `annotations` (image_id, caption).",
         ) from error
     if options.split_file is None:
@@ -49,6 +55,12 @@ def read(path: Path, options: DatasetOptions) -> Content:
     split_of = splits_of(options.split_file)
     missed: dict[str, Problems] = defaultdict(Problems)
     known = {picture.id for picture in pictures}
+    if known and not known & split_of.keys():
+        raise UsageError(
+            f"No picture of {options.split_file} is in {path}: the split file has for example "
+            f"{printable(next(iter(split_of)))}, the captions have {printable(pictures[0].id)}.",
+            advice="Check --split-file: it must list the ids that the captions' `images` have.",
+        )
     for image_id, split in split_of.items():
         if image_id not in known:
             missed[split].add("images of the split file that the captions lack", image_id)
@@ -56,29 +68,23 @@ def read(path: Path, options: DatasetOptions) -> Content:
 
 
 def _pictures(data: Any, split: str, problems: Problems) -> list[Picture]:
-    names = {coco_id(image["id"]): image["file_name"] for image in data["images"]}
-    captions: dict[str, list[Caption]] = defaultdict(list)
-    for annotation in data["annotations"]:
-        image_id, text = coco_id(annotation["image_id"]), annotation["caption"]
-        index = len(captions[image_id])
-        caption_id = coco_id(annotation.get("id", f"{image_id}#{index}"))
-        caption = Caption(caption_id, text + "", {"index": index})
-        if image_id in names:
-            captions[image_id].append(caption)
-        else:
-            problems.add("captions without an image", caption.id)
-    return [
-        Picture(image_id, valid(image["file_name"]), captions[image_id], split)
-        for image in data["images"]
-        for image_id in (coco_id(image["id"]),)
+    """The pictures with their captions. Raises ValueError: in words, what isn't as it should be."""
+    names = [
+        (identity(image, "id", _IMAGES, place), part(image, "file_name", str, _IMAGES, place))
+        for place, image in enumerate(part(data, "images", list))
     ]
-
-
-def coco_id(value: object) -> str:
-    """An id as text."""
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise TypeError(f"an id is {value!r}")
-    return str(value)
+    captions: dict[str, list[Caption]] = {image_id: [] for image_id, _ in names}
+    for place, one in enumerate(part(data, "annotations", list)):
+        image_id = identity(one, "image_id", _ANNOTATIONS, place)
+        text = part(one, "caption", str, _ANNOTATIONS, place)
+        index = len(captions.get(image_id, ()))
+        own = "id" in one
+        caption_id = identity(one, "id", _ANNOTATIONS, place) if own else f"{image_id}#{index}"
+        if image_id in captions:
+            captions[image_id].append(Caption(caption_id, text, {"index": index}))
+        else:
+            problems.add("captions without an image", caption_id)
+    return [Picture(one, valid(name), captions[one], split) for one, name in names]
 
 
 def _split_in(path: Path) -> str:

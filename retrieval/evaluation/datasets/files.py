@@ -9,6 +9,7 @@ figure that looks right.
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,15 +41,15 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     Raises:
         UsageError: the file can't be opened, or a line isn't UTF-8.
     """
-    number = 0
+    number, raw = 0, b""
     try:
         with path.open("rb") as file:
             for number, raw in enumerate(file, start=1):
                 yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8")
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     except UnicodeDecodeError as error:
-        raise malformed(path, number, "it isn't UTF-8", "Save the file as UTF-8.") from error
+        raise not_utf8(path, raw, error, number) from error
 
 
 def filled_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -68,24 +69,30 @@ def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
         try:
             yield number, json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise malformed(path, number, f"it isn't JSON ({error})") from error
+            raise malformed(path, number, _why(error)) from error
 
 
 def load_json(path: Path) -> Any:
     """The value of a JSON file.
 
     Raises:
-        UsageError: it can't be opened or isn't JSON.
+        UsageError: it can't be opened, is empty, or isn't JSON in UTF-8.
     """
+    data = b""
     try:
-        return json.loads(path.read_bytes())
+        data = path.read_bytes()
+        text = data.decode("utf-8-sig")
+        if not text or text.isspace():
+            raise empty(path)
+        return json.loads(text)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
+    except UnicodeDecodeError as error:
+        raise not_utf8(path, data, error) from error
     except json.JSONDecodeError as error:
-        raise malformed(path, error.lineno, f"it isn't JSON ({error.msg})", _WHOLE) from error
+        raise malformed(path, error.lineno, _why(error), _WHOLE) from error
     except (ValueError, RecursionError) as error:
-        why = f"{path} can't be read as JSON: {error}."
-        raise UsageError(why, advice=_WHOLE) from error
+        raise UsageError(f"{path} can't be read as JSON: {_why(error)}.", advice=_WHOLE) from error
 
 
 def head(path: Path) -> str:
@@ -102,8 +109,37 @@ def first_line(path: Path) -> str:
     return head(path).lstrip().partition("\n")[0].rstrip("\r")
 
 
-def _unreadable(path: Path, error: OSError) -> UsageError:
-    return UsageError(f"{path} can't be read: {error.strerror}.", advice="Check the path.")
+def unreadable(path: Path, error: OSError) -> UsageError:
+    """The error of a file that can't be opened."""
+    return UsageError(f"{path} can't be read: {error.strerror or error}.", advice="Check the path.")
+
+
+def empty(path: Path) -> UsageError:
+    """The error of a file that holds nothing."""
+    return UsageError(f"{path} is empty.", advice="Check that it was written, or fetch it again.")
+
+
+def not_utf8(path: Path, data: bytes, error: UnicodeDecodeError, line: int = 0) -> UsageError:
+    """The error of a file in another encoding.
+
+    Args:
+        path: the file, for the message.
+        data: what was decoded.
+        error: from that.
+        line: its number; 0 counts those in `data`.
+    """
+    utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    why = "it is UTF-16, not UTF-8" if utf16 else "it isn't UTF-8"
+    number = line or data.count(b"\n", 0, error.start) + 1
+    return malformed(path, number, why, "Save the file as UTF-8.")
+
+
+def _why(error: Exception) -> str:
+    """Why a value isn't JSON that can be used."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"it isn't JSON ({error.msg}, column {error.colno:,})"
+    deep = isinstance(error, RecursionError)
+    return "it is nested too deeply" if deep else "it holds a number that is too long"
 
 
 _WHOLE = "Check that the file is whole."

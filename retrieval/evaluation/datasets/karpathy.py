@@ -15,6 +15,9 @@ from typing import Any
 from ...errors import UsageError
 from .files import head, load_json, mended, valid
 from .gather import Caption, Content, DatasetOptions, Picture, Problems
+from .parts import identity, part
+
+_IMAGES = "`images`"
 
 
 def recognises(path: Path) -> bool:
@@ -31,10 +34,11 @@ def read(path: Path, _: DatasetOptions) -> Content:
     """
     data = load_json(path)
     try:
-        pictures = [_picture(image) for image in data["images"]]
-        coco = bool(pictures) and all("cocoid" in image for image in data["images"])
-    except (KeyError, TypeError, AttributeError) as error:
+        images = part(data, "images", list)
+        pictures = [_picture(image, place) for place, image in enumerate(images)]
+    except ValueError as error:
         raise _not_karpathys(path, error) from error
+    coco = bool(images) and all("cocoid" in image for image in images)
     return Content(path, pictures, Problems(), ids="coco" if coco else "")
 
 
@@ -42,35 +46,43 @@ def splits_of(path: Path) -> dict[str, str]:
     """The split of each COCO id, in the order of a split file.
 
     Raises:
-        UsageError: the file can't be read, or isn't Karpathy's split of COCO.
+        UsageError: the file can't be read, isn't Karpathy's split of COCO, or is of no picture.
     """
     data = load_json(path)
     try:
-        return {str(image["cocoid"]): _split(image) for image in data["images"]}
-    except (KeyError, TypeError, AttributeError) as error:
+        found = {
+            identity(image, "cocoid", _IMAGES, place): _split(image, place)
+            for place, image in enumerate(part(data, "images", list))
+        }
+    except ValueError as error:
         raise _not_karpathys(path, error) from error
+    if not found:
+        raise UsageError(f"{path} lists no images.", advice="Check --split-file.")
+    return found
 
 
-def _picture(image: Any) -> Picture:
-    name = valid(image["filename"])
-    folder = valid(image.get("filepath", ""))
-    picture_id = str(image["cocoid"]) if "cocoid" in image else mended(name)
-    captions = [
-        Caption(
-            str(one.get("sentid", f"{picture_id}#{number}")), one["raw"] + "", {"index": number}
-        )
-        for number, one in enumerate(image["sentences"])
-    ]
-    return Picture(picture_id, f"{folder}/{name}" if folder else name, captions, _split(image))
+def _picture(image: Any, place: int) -> Picture:
+    name = valid(part(image, "filename", str, _IMAGES, place))
+    folder = valid(part(image, "filepath", str, _IMAGES, place)) if "filepath" in image else ""
+    coco = "cocoid" in image
+    picture_id = identity(image, "cocoid", _IMAGES, place) if coco else mended(name)
+    sentences = f"`sentences` of entry {place + 1:,} of {_IMAGES}"
+    captions = []
+    for number, one in enumerate(part(image, "sentences", list, _IMAGES, place)):
+        text = part(one, "raw", str, sentences, number)
+        own = identity(one, "sentid", sentences, number) if "sentid" in one else ""
+        captions.append(Caption(own or f"{picture_id}#{number}", text, {"index": number}))
+    whole = f"{folder}/{name}" if folder else name
+    return Picture(picture_id, whole, captions, _split(image, place))
 
 
-def _split(image: Any) -> str:
-    split = mended(image.get("split", ""))
+def _split(image: Any, place: int) -> str:
+    split = mended(part(image, "split", str, _IMAGES, place)) if "split" in image else ""
     return "train" if split == "restval" else split
 
 
-def _not_karpathys(path: Path, error: Exception) -> UsageError:
+def _not_karpathys(path: Path, error: ValueError) -> UsageError:
     return UsageError(
-        f"{path} is not one of Karpathy's files: {type(error).__name__}: {error}.",
+        f"{path} is not one of Karpathy's files: {error}.",
         advice="It needs `images` with filename, split and sentences (raw), and cocoid for COCO.",
     )

@@ -13,19 +13,21 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError
-from ...schema import FieldValue
-from .files import first_line, json_lines, malformed, mended, numbered_lines, valid
+from ...schema import FieldValue, printable
+from .files import empty, first_line, json_lines, malformed, mended, numbered_lines, valid
 from .gather import Caption, Content, DatasetOptions, Picture, Problems
+from .repeats import Repeats
 
 PICTURE = ("image", "file", "file_name", "filename", "image_name", "path")
 CAPTION = ("caption", "captions", "text", "sentence", "comment", "title", "raw")
 INDEX = ("caption_index", "comment_number")
-_KNOWN = {"split", "language", "sentids", *INDEX}
+_NUMBERED = ("sentids", *INDEX)
+_KNOWN = {"split", "language", *_NUMBERED}
 
 Row = Mapping[str, Any]  # by column, in lower case
 
@@ -39,7 +41,7 @@ def recognises(path: Path) -> bool:
         except (ValueError, RecursionError):
             return False
     else:
-        columns = set(_header(start.split(_delimiter(start))))
+        columns = set(header(path))
     return bool(columns & set(PICTURE)) and bool(columns & set(CAPTION))
 
 
@@ -49,20 +51,44 @@ def read(path: Path, _: DatasetOptions) -> Content:
     Raises:
         UsageError: the file can't be read, or has no such columns.
     """
-    problems = Problems()
+    problems, repeats = Problems(), Repeats()
     captions: dict[tuple[str, str], list[Caption]] = {}
     numbers: Counter[tuple[str, str, str]] = Counter()
     for line, row in _rows(path, problems):
         try:
             name, split = _cell(row, PICTURE), str(row.get("split") or "")
             of_picture = captions.setdefault((split, name), [])
-            of_picture += _captions(row, name, split, numbers)
+            of_row = _captions(row, name, split, numbers)
+            of_picture += of_row
+            repeats.add_id(split, name, row.get("id"))
+            if not any(row.get(column) not in (None, "") for column in _NUMBERED):
+                repeats.add_captions(split, name, of_row)
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
             problems.add("lines that can't be read", f"line {line}")
     pictures = [
         Picture(mended(name), name, found, split) for (split, name), found in captions.items()
     ]
-    return Content(path, pictures, problems)
+    return Content(path, pictures, problems, of_split=repeats.told())
+
+
+def header(path: Path) -> list[str]:
+    """The columns that the first line of a CSV or TSV names, in lower case."""
+    line = first_line(path)
+    return _named(line.split(_delimiter(line)))
+
+
+def lacks_columns(path: Path, columns: Sequence[str]) -> UsageError:
+    """The error of a table that lacks a column of pictures, of captions, or both."""
+    lacking = [
+        what
+        for what, names in (("pictures", PICTURE), ("captions", CAPTION))
+        if not set(names) & set(columns)
+    ]
+    return UsageError(
+        f"{path} has the columns {', '.join(map(printable, columns)) or '(none)'}: none of "
+        f"{' and none of '.join(lacking)}.",
+        advice=f"Columns of pictures: {', '.join(PICTURE)}. Of captions: {', '.join(CAPTION)}.",
+    )
 
 
 def _captions(
@@ -124,16 +150,14 @@ def _rows(path: Path, problems: Problems) -> Iterator[tuple[int, Row]]:
         return
     rows = _cells(path)
     _, first = next(rows, (0, []))
-    header = _header(first)
-    if not any(one in header for one in PICTURE) or not any(one in header for one in CAPTION):
-        raise UsageError(
-            f"{path} has the columns {', '.join(header) or '(none)'}: none of pictures, or none of "
-            "captions.",
-            advice=f"Call them for example `{PICTURE[0]}` and `{CAPTION[0]}`.",
-        )
+    if not first:
+        raise empty(path)
+    columns = _named(first)
+    if not any(one in columns for one in PICTURE) or not any(one in columns for one in CAPTION):
+        raise lacks_columns(path, columns)
     for line, cells in rows:
-        if len(cells) == len(header):
-            yield line, dict(zip(header, cells, strict=True))
+        if len(cells) == len(columns):
+            yield line, dict(zip(columns, cells, strict=True))
         else:
             problems.add("lines that can't be read", f"line {line}")
 
@@ -160,5 +184,5 @@ def _delimiter(header: str) -> str:
     return next((one for one in "\t|" if one in header), ",")
 
 
-def _header(cells: list[str]) -> list[str]:
+def _named(cells: Sequence[str]) -> list[str]:
     return [cell.strip().strip('"').lower() for cell in cells]

@@ -33,11 +33,16 @@ def translated(content: Content, files: Sequence[tuple[CaptionsFile, Content]]) 
     """
     problems = Problems()
     problems.extend(content.problems)
+    of_split: dict[str, Problems] = defaultdict(Problems)
+    for split, some in content.of_split.items():
+        of_split[split].extend(some)
     name_of = _names(content.pictures)
     found: dict[str, list[Caption]] = defaultdict(list)
     for prefix, (file, captions) in zip(_prefixes(files), files, strict=True):
         _refuse_several(file, captions)
         problems.extend(captions.problems)
+        for split, some in captions.of_split.items():
+            (of_split[split] if split else problems).extend(some)
         for picture in captions.pictures:
             name = next((name_of[form] for form in _forms(picture.name) if form in name_of), None)
             texts = [_labelled(caption, prefix, file.language) for caption in picture.captions]
@@ -47,7 +52,7 @@ def translated(content: Content, files: Sequence[tuple[CaptionsFile, Content]]) 
             for caption in texts:
                 problems.add("captions without an image", caption.id)
     pictures = [replace(one, captions=found.get(one.name, ())) for one in content.pictures]
-    return replace(content, pictures=pictures, problems=problems, ids="")
+    return replace(content, pictures=pictures, problems=problems, of_split=of_split, ids="")
 
 
 def _prefixes(files: Sequence[tuple[CaptionsFile, Content]]) -> list[str]:

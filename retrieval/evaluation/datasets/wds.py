@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import UsageError
-from .files import mended
+from ...schema import printable
+from .files import mended, not_utf8, unreadable
 from .gather import Caption, Content, DatasetOptions, Picture, Problems, choose
 
 _PICTURES = ("jpg", "png", "webp", "jpeg")
@@ -83,11 +84,7 @@ def _pictures(folder: Path, problems: Problems) -> list[Picture]:
 
 
 def _shards(folder: Path, problems: Problems) -> Iterator[Path]:
-    size = folder / _SIZE
-    try:
-        shards = [folder / f"{number}.tar" for number in range(int(size.read_text("utf-8")))]
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{size} holds no number of shards: {error}.", advice=_LAYOUT) from error
+    shards = [folder / f"{number}.tar" for number in range(_size(folder / _SIZE))]
     for shard in sorted(set(folder.glob("*.tar")) - set(shards)):
         problems.add(f"shards that {_SIZE} doesn't count", shard.name)
     for shard in shards:
@@ -95,6 +92,18 @@ def _shards(folder: Path, problems: Problems) -> Iterator[Path]:
             yield shard
         else:
             problems.add("shards missing", f"{folder.name}/{shard.name}")
+
+
+def _size(path: Path) -> int:
+    """How many shards a split says it has."""
+    try:
+        text = path.read_text("utf-8-sig", "replace").strip()
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if not (text.isascii() and text.isdigit() and len(text) < 8):
+        said = f"it says `{printable(text[:40])}`" if text else "it is empty"
+        raise UsageError(f"{path} holds no number of shards: {said}.", advice=_LAYOUT)
+    return int(text)
 
 
 def _of_shard(shard: Path, problems: Problems) -> Iterator[Picture]:
@@ -131,11 +140,20 @@ def _members(shard: Path) -> Iterator[tuple[str, str, TarPicture, str]]:
                 if not member.isfile() or suffix not in (*_PICTURES, "txt"):
                     continue
                 file = tar.extractfile(member) if suffix == "txt" else None
-                text = file.read().decode("utf-8-sig") if file else ""
+                text = _text(shard, member.name, file.read()) if file else ""
                 place = TarPicture(shard, member.name, member.offset_data, member.size)
                 yield mended(folder + slash + key), suffix, place, text
-    except (OSError, tarfile.TarError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise unreadable(shard, error) from error
+    except tarfile.TarError as error:
         raise UsageError(f"{shard} can't be read: {error}.", advice="Fetch it again.") from error
+
+
+def _text(shard: Path, name: str, data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise not_utf8(Path(shard, name), data, error) from error
 
 
 _LAYOUT = f"The layout is SPLIT/{_SIZE} beside SPLIT/0.tar, SPLIT/1.tar ..."

@@ -171,38 +171,78 @@ def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> No
         open_dataset(edited(path, images=[{"id": 1, "file_name": name}]))
 
 
+_PICTURE = {"id": 1, "file_name": "a.jpg"}
+
+
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "why"),
     [
-        {"images": 3},
-        {"images": [{"id": 1}]},
-        {"images": [{"id": None, "file_name": "a.jpg"}]},
-        {"images": [{"id": True, "file_name": "a.jpg"}]},
-        {"images": [[1, 2]]},
-        {"images": [{"id": 1, "file_name": 7}]},
-        {"annotations": None},
-        {"annotations": [{"id": 1, "image_id": 1}]},
-        {"annotations": [{"id": 1, "image_id": 1, "caption": 5}]},
+        ({"images": 3}, "`images` of the whole of it is a number, which should be a list"),
+        ({"images": [_PICTURE, {"id": 1}]}, "entry 2 of `images` has no `file_name`"),
+        ({"images": [_PICTURE | {"id": None}]}, "`id` of entry 1 of `images` is null"),
+        ({"images": [_PICTURE | {"id": True}]}, "`id` of entry 1 of `images` is true"),
+        ({"images": [_PICTURE | {"id": 1.5}]}, "which should be a whole number or a text"),
+        ({"images": [[1, 2]]}, "entry 1 of `images` is a list, not an object"),
+        ({"images": [_PICTURE | {"file_name": 7}]}, "is a number, which should be a text"),
+        ({"annotations": None}, "`annotations` of the whole of it is null"),
+        ({"annotations": [{"id": 1, "image_id": 1}]}, "of `annotations` has no `caption`"),
+        ({"annotations": [{"id": 1, "image_id": 1, "caption": 5}]}, "`caption` of entry 1 of"),
     ],
 )
-def test_what_is_no_coco_file_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_what_is_no_coco_file_is_refused_in_words(
+    tmp_path: Path, changes: dict[str, Any], why: str
+) -> None:
     path = edited(coco_set(tmp_path, pictures=1, captions=1), **changes)
-    with pytest.raises(UsageError, match="is not a COCO captions file"):
+    with pytest.raises(UsageError, match=f"is not a COCO captions file: .*{why}"):
         open_dataset(f"coco:{path}")
+    with pytest.raises(UsageError, match="COCO captions file: the whole of it is a list, not an"):
+        open_dataset(f"coco:{written(path, [changes])}")
 
 
-@pytest.mark.parametrize("content", [{}, {"images": [{"filename": 3}]}, [1], {"images": [5]}])
-def test_what_is_none_of_karpathys_files_is_refused(tmp_path: Path, content: Any) -> None:
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ({}, "the whole of it has no `images`"),
+        ({"images": [{"filename": 3}]}, "`filename` of entry 1 of `images` is a number"),
+        ([1], "the whole of it is a list, not an object"),
+        ({"images": [5]}, "entry 1 of `images` is a number, not an object"),
+        ({"images": [{"filename": "a", "sentences": [{}]}]}, "`sentences` of entry 1 of `images`"),
+    ],
+)
+def test_what_is_none_of_karpathys_files_is_refused_in_words(
+    tmp_path: Path, content: Any, why: str
+) -> None:
     path = written(tmp_path / "k.json", content)
-    with pytest.raises(UsageError, match="not one of Karpathy's"):
+    with pytest.raises(UsageError, match=f"not one of Karpathy's files: .*{why}"):
         open_dataset(f"karpathy:{path}")
-    with pytest.raises(UsageError, match="not one of Karpathy's"):
+    with pytest.raises(UsageError, match=r"not one of Karpathy's files: .*(images|whole of it)"):
         open_dataset(coco_set(tmp_path), DatasetOptions(split_file=path))
+
+
+def test_a_split_file_of_other_pictures_is_the_one_that_is_blamed(tmp_path: Path) -> None:
+    path = coco_set(tmp_path, pictures=2, captions=1)
+    other = karpathy(tmp_path / "s.json", {77: "test", 78: "val"})
+    for split in (None, "val"):
+        with pytest.raises(UsageError, match=r"No picture of .*s\.json is in .*val2017") as error:
+            open_dataset(path, DatasetOptions(split_file=other, split=split))
+        assert "the split file has for example 77, the captions have 1." in str(error.value)
+        assert "--split-file" in error.value.advice
+    with pytest.raises(UsageError, match=r"s\.json lists no images"):
+        open_dataset(path, DatasetOptions(split_file=karpathy(other, {})))
+
+
+def test_the_same_caption_under_two_ids_is_cocos_own_way(tmp_path: Path) -> None:
+    path = coco_set(tmp_path, pictures=1, captions=0)
+    twice = [{"id": number, "image_id": 1, "caption": "a cat"} for number in (5, 6)]
+    data = open_dataset(edited(path, annotations=twice))
+    assert (len(data.queries), data.problems) == (2, ())
 
 
 def test_json_that_breaks_off_names_file_and_line(tmp_path: Path) -> None:
     path = lines(tmp_path / "captions.json", '{"images": [', '{"file_name": 1,, }]}')
-    with pytest.raises(UsageError, match=r"captions\.json, line 2 can't be read: it isn't JSON"):
+    with pytest.raises(
+        UsageError, match=r"captions\.json, line 2 can't be read: it isn't JSON .*column 17\)"
+    ):
         open_dataset(path)
     deep = lines(tmp_path / "deep.json", '{"images": ' + "[" * 100_000)
     with pytest.raises(UsageError, match="can't be read as JSON"):

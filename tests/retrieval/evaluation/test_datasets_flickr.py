@@ -177,12 +177,15 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(here: Path) -> None:
 
 def test_a_table_without_the_columns_says_which_it_has(here: Path) -> None:
     path = lines(here / "c.csv", "photo,words", "a.jpg,one")
-    with pytest.raises(UsageError, match="no format of data sets"):
-        open_dataset(path)
-    with pytest.raises(UsageError, match="has the columns photo, words"):
-        open_dataset(f"table:{path}")
-    with pytest.raises(UsageError, match=r"has the columns \(none\)"):
-        open_dataset(f"table:{lines(here / 'e.csv')}")
+    for source in (path, f"table:{path}"):
+        with pytest.raises(UsageError, match="photo, words: none of pictures and none of") as error:
+            open_dataset(source)
+        assert "image, file" in error.value.advice
+        assert "caption, captions" in error.value.advice
+    with pytest.raises(UsageError, match="image, words: none of captions"):
+        open_dataset(lines(here / "c.tsv", "Image\twords", "a.jpg\tone"))
+    with pytest.raises(UsageError, match="photo, text: none of pictures"):
+        open_dataset(lines(here / "c.jsonl", {"photo": "a.jpg", "text": "one"}))
 
 
 @pytest.mark.parametrize("name", ["../a.jpg", "/a.jpg", "x/../../a.jpg"])
@@ -216,8 +219,53 @@ def test_nothing_left_is_refused(here: Path) -> None:
         open_dataset(lines(here / "c.csv", "image,caption", "a.jpg, "))
     with pytest.raises(UsageError, match="lists no images"):
         open_dataset(lines(here / "d.csv", "image,caption"))
-    with pytest.raises(UsageError, match="or it is empty"):
-        open_dataset(lines(here / "empty"))
+
+
+def test_a_caption_that_a_picture_has_twice_is_told_and_stays(here: Path) -> None:
+    rows = ["a.jpg,one", "b.jpg,one", "a.jpg,two", "a.jpg, one ", "a.jpg,one"]
+    data = open_dataset(lines(here / "c.csv", "image,caption", *rows))
+    assert told(data) == {"captions given twice": 2}
+    assert examples(data, "captions given twice") == ("a.jpg#2", "a.jpg#3")
+    assert len(data.queries) == 5
+
+
+def test_the_same_words_in_two_languages_or_under_two_numbers_are_two(here: Path) -> None:
+    both = lines(here / "l.csv", "image,language,caption", "a.jpg,de,Taxi", "a.jpg,en,Taxi")
+    assert open_dataset(both).problems == ()
+    header = "image,caption_index,caption"
+    numbered = lines(here / "n.csv", header, "a.jpg,0,one", "a.jpg,1,one", "a.jpg,1,one")
+    assert told(open_dataset(numbered)) == {"ids given twice": 1}
+
+
+def test_what_is_given_twice_is_told_of_the_split_that_is_measured(here: Path) -> None:
+    rows = ["1,a.jpg,test,x", "1,b.jpg,dev,y", "2,b.jpg,dev,y", "2,c.jpg,dev,z"]
+    path = lines(here / "c.csv", "id,image,split,caption", *rows)
+    assert open_dataset(path).problems == ()
+    dev = open_dataset(path, DatasetOptions(split="dev"))
+    assert told(dev) == {"captions given twice": 1, "ids given twice": 1}
+
+
+def test_what_other_captions_are_given_twice_is_told_where_they_are_measured(here: Path) -> None:
+    own = lines(here / "own.csv", "image,split,caption", "a.jpg,test,x", "b.jpg,dev,y")
+    twice = ["b.jpg,dev,q", "b.jpg,dev,q", "a.jpg,test,r"]
+    other = CaptionsFile(lines(here / "o.csv", "image,split,caption", *twice))
+    dev = open_dataset(own, DatasetOptions(split="dev", captions=(other,)))
+    assert told(dev) == {"captions given twice": 1}
+    assert open_dataset(own, DatasetOptions(captions=(other,))).problems == ()
+    plain = CaptionsFile(lines(here / "p.csv", "image,caption", "a.jpg,x", "a.jpg,x", "b.jpg,x"))
+    data = open_dataset(own, DatasetOptions(captions=(plain,)))
+    assert told(data) == {"captions given twice": 1}
+
+
+def test_an_id_that_two_rows_have_is_told_unless_it_is_their_pictures(here: Path) -> None:
+    header = "id,image,caption"
+    of_rows = lines(here / "r.csv", header, "1,a.jpg,x", "2,a.jpg,y", "2,a.jpg,z", "1,b.jpg,x")
+    data = open_dataset(of_rows)
+    assert told(data) == {"ids given twice": 2}
+    assert examples(data, "ids given twice") == ("2", "1")
+    assert len(data.queries) == 4
+    of_pictures = lines(here / "p.csv", header, "1,a.jpg,x", "1,a.jpg,y", "2,b.jpg,x", ",c.jpg,q")
+    assert open_dataset(of_pictures).problems == ()
 
 
 @needs_flickr8k

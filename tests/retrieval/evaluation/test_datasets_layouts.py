@@ -118,11 +118,22 @@ def test_the_split_of_shards_is_a_folder(tmp_path: Path) -> None:
 def test_shards_that_cant_be_used_are_refused(tmp_path: Path) -> None:
     folder = wds(tmp_path / "a", "test", sample("s0", "a"))
     tar = folder / "test" / "0.tar"
+    shard(tar, [("s0.jpg", b"x"), ("s0.txt", b"one\ncaf\xe9")])
+    with pytest.raises(UsageError, match=r"0\.tar/s0\.txt, line 2 can't be read: it isn't UTF-8"):
+        open_dataset(folder)
+    wds(tmp_path / "a", "test", sample("s0", "a"))
     tar.write_bytes(tar.read_bytes()[:700])
     with pytest.raises(UsageError, match=r"0\.tar can't be read"):
         open_dataset(folder)
     lines(folder / "test" / "nshards.txt", "many")
-    with pytest.raises(UsageError, match="holds no number of shards"):
+    with pytest.raises(UsageError, match="holds no number of shards: it says `many`"):
+        open_dataset(folder)
+    for wrong in ("-1", "9" * 5000, "2.0", "\xb2"):
+        lines(folder / "test" / "nshards.txt", wrong)
+        with pytest.raises(UsageError, match="holds no number of shards: it says"):
+            open_dataset(folder)
+    lines(folder / "test" / "nshards.txt")
+    with pytest.raises(UsageError, match="holds no number of shards: it is empty"):
         open_dataset(folder)
     lines(folder / "dataset_type.txt", "classification")
     with pytest.raises(UsageError, match="no data set for retrieval"):
@@ -316,8 +327,9 @@ def test_an_unknown_format_or_path_names_the_known_ones(tmp_path: Path) -> None:
     assert all(name in error.value.advice for name in FORMATS)
     with pytest.raises(UsageError, match="There is no nothing here"):
         open_dataset("tokens:nothing here")
-    with pytest.raises(UsageError, match="no format of data sets"):
-        open_dataset(tmp_path)
+    with pytest.raises(UsageError, match="begins with `Dear diary`") as error:
+        open_dataset(lines(tmp_path / "notes.txt", "", "Dear diary"))
+    assert all(name in error.value.advice for name in FORMATS)
 
 
 @pytest.mark.parametrize(
