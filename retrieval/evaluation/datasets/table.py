@@ -174,7 +174,7 @@ def _cells(path: Path) -> Iterator[tuple[int, list[str]]]:
     reader = csv.reader(lines, strict=True)
     try:
         for cells in reader:
-            if cells:
+            if len(cells) > 1 or "".join(cells).strip():
                 yield reader.line_num, cells
     except csv.Error as error:
         raise malformed(path, reader.line_num, str(error)) from error
