@@ -21,11 +21,13 @@ from ...errors import UsageError
 from ...schema import FieldValue, printable
 from .files import empty, first_line, json_lines, malformed, mended, numbered_lines, valid
 from .gather import Caption, Content, DatasetOptions, Picture, Problems
+from .repeats import Repeats
 
 PICTURE = ("image", "file", "file_name", "filename", "image_name", "path")
 CAPTION = ("caption", "captions", "text", "sentence", "comment", "title", "raw")
 INDEX = ("caption_index", "comment_number")
-_KNOWN = {"split", "language", "sentids", *INDEX}
+_NUMBERED = ("sentids", *INDEX)
+_KNOWN = {"split", "language", *_NUMBERED}
 
 Row = Mapping[str, Any]  # by column, in lower case
 
@@ -49,20 +51,24 @@ def read(path: Path, _: DatasetOptions) -> Content:
     Raises:
         UsageError: the file can't be read, or has no such columns.
     """
-    problems = Problems()
+    problems, repeats = Problems(), Repeats()
     captions: dict[tuple[str, str], list[Caption]] = {}
     numbers: Counter[tuple[str, str, str]] = Counter()
     for line, row in _rows(path, problems):
         try:
             name, split = _cell(row, PICTURE), str(row.get("split") or "")
             of_picture = captions.setdefault((split, name), [])
-            of_picture += _captions(row, name, split, numbers)
+            of_row = _captions(row, name, split, numbers)
+            of_picture += of_row
+            repeats.add_id(split, name, row.get("id"))
+            if not any(row.get(column) not in (None, "") for column in _NUMBERED):
+                repeats.add_captions(split, name, of_row)
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
             problems.add("lines that can't be read", f"line {line}")
     pictures = [
         Picture(mended(name), name, found, split) for (split, name), found in captions.items()
     ]
-    return Content(path, pictures, problems)
+    return Content(path, pictures, problems, of_split=repeats.told())
 
 
 def header(path: Path) -> list[str]:

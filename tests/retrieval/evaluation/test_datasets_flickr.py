@@ -221,6 +221,53 @@ def test_nothing_left_is_refused(here: Path) -> None:
         open_dataset(lines(here / "d.csv", "image,caption"))
 
 
+def test_a_caption_that_a_picture_has_twice_is_told_and_stays(here: Path) -> None:
+    rows = ["a.jpg,one", "b.jpg,one", "a.jpg,two", "a.jpg, one ", "a.jpg,one"]
+    data = open_dataset(lines(here / "c.csv", "image,caption", *rows))
+    assert told(data) == {"captions given twice": 2}
+    assert examples(data, "captions given twice") == ("a.jpg#2", "a.jpg#3")
+    assert len(data.queries) == 5
+
+
+def test_the_same_words_in_two_languages_or_under_two_numbers_are_two(here: Path) -> None:
+    both = lines(here / "l.csv", "image,language,caption", "a.jpg,de,Taxi", "a.jpg,en,Taxi")
+    assert open_dataset(both).problems == ()
+    header = "image,caption_index,caption"
+    numbered = lines(here / "n.csv", header, "a.jpg,0,one", "a.jpg,1,one", "a.jpg,1,one")
+    assert told(open_dataset(numbered)) == {"ids given twice": 1}
+
+
+def test_what_is_given_twice_is_told_of_the_split_that_is_measured(here: Path) -> None:
+    rows = ["1,a.jpg,test,x", "1,b.jpg,dev,y", "2,b.jpg,dev,y", "2,c.jpg,dev,z"]
+    path = lines(here / "c.csv", "id,image,split,caption", *rows)
+    assert open_dataset(path).problems == ()
+    dev = open_dataset(path, DatasetOptions(split="dev"))
+    assert told(dev) == {"captions given twice": 1, "ids given twice": 1}
+
+
+def test_what_other_captions_are_given_twice_is_told_where_they_are_measured(here: Path) -> None:
+    own = lines(here / "own.csv", "image,split,caption", "a.jpg,test,x", "b.jpg,dev,y")
+    twice = ["b.jpg,dev,q", "b.jpg,dev,q", "a.jpg,test,r"]
+    other = CaptionsFile(lines(here / "o.csv", "image,split,caption", *twice))
+    dev = open_dataset(own, DatasetOptions(split="dev", captions=(other,)))
+    assert told(dev) == {"captions given twice": 1}
+    assert open_dataset(own, DatasetOptions(captions=(other,))).problems == ()
+    plain = CaptionsFile(lines(here / "p.csv", "image,caption", "a.jpg,x", "a.jpg,x", "b.jpg,x"))
+    data = open_dataset(own, DatasetOptions(captions=(plain,)))
+    assert told(data) == {"captions given twice": 1}
+
+
+def test_an_id_that_two_rows_have_is_told_unless_it_is_their_pictures(here: Path) -> None:
+    header = "id,image,caption"
+    of_rows = lines(here / "r.csv", header, "1,a.jpg,x", "2,a.jpg,y", "2,a.jpg,z", "1,b.jpg,x")
+    data = open_dataset(of_rows)
+    assert told(data) == {"ids given twice": 2}
+    assert examples(data, "ids given twice") == ("2", "1")
+    assert len(data.queries) == 4
+    of_pictures = lines(here / "p.csv", header, "1,a.jpg,x", "1,a.jpg,y", "2,b.jpg,x", ",c.jpg,q")
+    assert open_dataset(of_pictures).problems == ()
+
+
 @needs_flickr8k
 def test_flickr8k_dev_is_a_thousand_pictures_with_five_captions() -> None:
     data = open_dataset(FLICKR8K / "captions.tsv", DatasetOptions(split="dev"))
