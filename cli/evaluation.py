@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from retrieval import Collection
     from retrieval.deployed import DeployedCollection
     from retrieval.evaluation.embeddings import Embedding
-    from retrieval.evaluation.evaluate import EvaluateOptions
+    from retrieval.evaluation.options import EvaluateOptions
     from retrieval.evaluation.schema import Dataset, Evaluation
 
 KNOWN_ITEMS = 100  # queries of each kind where a collection measures itself
@@ -234,7 +234,7 @@ def _searcher(
 
 
 def _chosen(options: Options) -> EvaluateOptions:
-    from retrieval.evaluation.evaluate import EvaluateOptions
+    from retrieval.evaluation.options import EvaluateOptions
     from retrieval.evaluation.perturb import parse_changes
 
     wanted = options["perturb"]

@@ -4,10 +4,8 @@ Gets: a collection; tasks whose pictures were read. Gives: ranks, index recall, 
 searchable. Touches: the collection, read-only. Never: measures anything by itself.
 
 No leak: a caption that is asked with is never searchable. Texts ask for pictures through the legs
-of pictures alone. Where captions are held in (searchable, and never asked), everything else that is
-written of the data's pictures is hidden, and so is every document with a text that asks. Data sets
-and collections meet in the bytes: a picture is the asset of its hash, a caption the document of its
-text in that asset.
+of pictures alone; where captions are held in, what else could be read is hidden
+(`evaluation.held`).
 """
 
 from __future__ import annotations
@@ -20,9 +18,9 @@ import numpy as np
 from .collection import Collection
 from .errors import UsageError
 from .evaluation.embeddings import Embedder, Embedding
+from .evaluation.held import hidden_from, keys_of
 from .evaluation.identify import without_pictures
 from .evaluation.index_recall import index_recall
-from .evaluation.qrels import inverted
 from .evaluation.schema import Dataset, IndexRecall, Item, Progress, Watcher
 from .evaluation.searcher import Card, Found
 from .evaluation.tasks import Task
@@ -151,9 +149,9 @@ class DeployedTask:
         self._modality = task.direction.corpus[0].modality
         self._backends = deployed.collection.backends
         self._legs = self._every_leg()
-        self.lacks_held_in, self._hidden = self._held_in_and_hidden()
-        of_pictures = self._modality == "image"
-        self.keys = self._pictures() if of_pictures else self._captions()
+        self.keys = keys_of(task.direction, self._backends.documents)
+        hidden = hidden_from(task, self._backends.documents)
+        self._hidden, self.lacks_held_in = hidden.documents, hidden.lacking
 
     def searchable(self) -> Card:
         """See `Searching`."""
@@ -248,58 +246,6 @@ class DeployedTask:
             )
         return legs
 
-    def _held_in_and_hidden(self) -> tuple[int, frozenset[str]]:
-        """How many captions that are held in are absent, and the documents to hide.
-
-        Of the data's pictures only the captions that are held in may be read; elsewhere no text may
-        that asks, whether this sample asks it or not, and however its words are changed.
-        """
-        direction, held = self._task.direction, self._task.held_in
-        if not held:
-            return 0, frozenset()
-        pictures = {item.id: item.asset for item in direction.corpus}
-        kept, asked = set(), set()
-        for item in direction.queries:
-            if item.id in held:
-                kept |= {(pictures[name], _words(item.text)) for name in direction.qrels[item.id]}
-            else:
-                asked.add(_words(item.text))
-        of_data, found, hidden = set(pictures.values()), set(), []
-        for document in self._backends.documents.scan():
-            if document.text is None:
-                continue
-            words = _words(document.text)
-            is_held_in = (document.asset, words) in kept
-            if is_held_in:
-                found.add((document.asset, words))
-            if words in asked or (document.asset in of_data and not is_held_in):
-                hidden.append(document.id)
-        return len(kept - found), frozenset(hidden)
-
-    def _pictures(self) -> list[str | None]:
-        """The asset of each picture of the corpus that the collection holds."""
-        assets = [item.asset for item in self._task.direction.corpus]
-        known = self._backends.documents.of_assets(sorted(set(assets)))
-        return [asset if asset in known else None for asset in assets]
-
-    def _captions(self) -> list[str | None]:
-        """The document of each text of the corpus, in a picture that it belongs to."""
-        direction = self._task.direction
-        pictures = {item.id: item.asset for item in direction.queries}
-        documents = self._backends.documents.of_assets(sorted(set(pictures.values()) - {""}))
-        captions = {
-            (asset, _words(document.text)): document.id
-            for asset, of_asset in documents.items()
-            for document in of_asset
-            if document.kind == "passage" and document.span is None and document.text is not None
-        }
-        owners = inverted(direction.qrels)
-        found = (
-            (captions.get((pictures[name], _words(item.text))) for name in owners.get(item.id, ()))
-            for item in direction.corpus
-        )
-        return [next((key for key in keys if key is not None), None) for keys in found]
-
 
 def embedding_of(collection: Collection, watch: Watcher | None = None) -> Embedding:
     """How a collection encodes: by the encoder of its first channel, questions as it asks them.
@@ -346,8 +292,3 @@ def _with_fields(item: Item, of_assets: Mapping[str, Mapping[str, FieldValue]]) 
     if item.media is None or item.asset not in of_assets:
         return item
     return replace(item, fields={**of_assets[item.asset], **item.fields})
-
-
-def _words(text: str) -> str:
-    """A text as captions are kept: white space in single spaces."""
-    return " ".join(text.split())

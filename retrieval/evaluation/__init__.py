@@ -15,8 +15,9 @@ from __future__ import annotations
 
 from .datasets import CaptionsFile, DatasetOptions, open_dataset
 from .embeddings import Embedder, Embedding
-from .evaluate import EvaluateOptions, evaluate
+from .evaluate import evaluate
 from .measures import parse_measure
+from .options import EvaluateOptions
 from .schema import Dataset, Estimate, Evaluation, Item, Measurement
 from .searcher import Searcher
 

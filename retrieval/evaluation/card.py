@@ -15,15 +15,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from .embeddings import Embedding
+from .options import EvaluateOptions
 from .schema import Dataset, Item, Qrels
 from .searcher import Card
 from .significance import RESAMPLES
-
-if TYPE_CHECKING:
-    from .embeddings import Embedding
-    from .evaluate import EvaluateOptions
 
 _PACKAGES = ("echolens", "numpy", "onnxruntime", "torch", "open_clip_torch", "faiss-cpu", "pillow")
 

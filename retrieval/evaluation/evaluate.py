@@ -24,7 +24,8 @@ from .exact import rank_exactly
 from .folds import rank_in_folds
 from .identify import identified, without_pictures
 from .judgements import further_qrels, unfindable
-from .measures import DEFAULT, parse_measure, values_of, with_unfindable
+from .measures import parse_measure, values_of, with_unfindable
+from .options import EvaluateOptions
 from .perturb import Change
 from .placed import ranks_among
 from .qrels import COPIES, judged
@@ -58,32 +59,6 @@ RSUM_OF = ("text to image", "image to text")
 
 
 @dataclass(frozen=True, slots=True)
-class EvaluateOptions:
-    """How an evaluation goes about it.
-
-    Attributes:
-        measures: see `measures.parse_measure`.
-        slices: fields of the queries, or ``length``, that the measures are told apart by; by
-            ``language`` they are anyway where queries are in several.
-        changes: how pictures and words are spoilt, beside the clean run.
-        folds: COCO's 1K protocol has 5: every picture is ranked within its fifth of the corpus.
-        held_in: so many texts of each picture are not asked with, and may be found by.
-        queries: at most so many of each direction; None for all.
-        exact: whether the exact way is measured.
-        backwards: whether the other direction is measured too.
-    """
-
-    measures: tuple[str, ...] = DEFAULT
-    slices: tuple[str, ...] = ()
-    changes: tuple[Change, ...] = ()
-    folds: int = 1
-    held_in: int = 0
-    queries: int | None = None
-    exact: bool = True
-    backwards: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class _Judgements:
     """Whose judgements: the data's own ("") or others', and the queries that they are of."""
 
@@ -110,7 +85,7 @@ def evaluate(
     dataset: Dataset,
     embedding: Embedding,
     *,
-    options: EvaluateOptions = EvaluateOptions(),
+    options: EvaluateOptions | None = None,
     searcher: Searcher | None = None,
     card: Mapping[str, Card] | None = None,
 ) -> Evaluation:
@@ -127,6 +102,7 @@ def evaluate(
         UsageError: nothing is left to measure, or an option doesn't fit the data set.
         EcholensError: what the encoder or the searcher raises.
     """
+    options = options or EvaluateOptions()
     for name in options.measures:
         parse_measure(name)
     if not options.exact and (searcher is None or options.folds > 1):

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from indexer import IndexOptions, create, index
 from retrieval import Collection
 from retrieval.deployed import DeployedCollection, embedding_of
-from retrieval.evaluation.evaluate import EvaluateOptions, evaluate
+from retrieval.evaluation.evaluate import evaluate
+from retrieval.evaluation.options import EvaluateOptions
 from retrieval.evaluation.perturb import parse_changes
 from retrieval.evaluation.schema import Dataset, Evaluation, Key
 from retrieval.known_items import known_captions, known_pictures, unshared

@@ -8,7 +8,7 @@ import pytest
 
 from retrieval.evaluation.card import card_of, digest
 from retrieval.evaluation.embeddings import Embedder, Embedding
-from retrieval.evaluation.evaluate import EvaluateOptions
+from retrieval.evaluation.options import EvaluateOptions
 from retrieval.evaluation.perturb import parse_changes
 from retrieval.evaluation.schema import Dataset, Item
 from tests.encoders import HashEncoder

@@ -17,7 +17,8 @@ from retrieval.deployed import DeployedCollection, embedding_of
 from retrieval.errors import UsageError
 from retrieval.evaluation.datasets import DatasetOptions, open_dataset
 from retrieval.evaluation.embeddings import Embedder, Embedding
-from retrieval.evaluation.evaluate import EvaluateOptions, evaluate, joined
+from retrieval.evaluation.evaluate import evaluate, joined
+from retrieval.evaluation.options import EvaluateOptions
 from retrieval.evaluation.perturb import parse_changes
 from retrieval.evaluation.schema import Dataset, Evaluation, Key, Measurement
 from retrieval.known_items import known_captions, known_pictures

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from retrieval.errors import UsageError
 from retrieval.evaluation.datasets import CaptionsFile, DatasetOptions, open_dataset
 from retrieval.evaluation.embeddings import Embedder, Embedding
-from retrieval.evaluation.evaluate import EvaluateOptions, evaluate
+from retrieval.evaluation.evaluate import evaluate
+from retrieval.evaluation.options import EvaluateOptions
 from retrieval.evaluation.schema import Dataset, Key, Measurement
 from tests import corpus
 from tests.encoders import HashEncoder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,14 +80,15 @@ def test_texts_that_answer_nothing_are_queries_without_a_document() -> None:
 
 @given(datasets(), st.one_of(st.none(), QRELS))
 def test_judgements_by_places_are_those_by_ids(data: Dataset, other: Qrels | None) -> None:
-    found = judged(data, other)
+    data = data if other is None else replace(data, qrels=other)
+    found = judged(data)
     assert len(found) == len(data.queries)
     for number, query in enumerate(data.queries):
         begin, end = found.starts[number], found.starts[number + 1]
         pairs = zip(
             found.documents[begin:end].tolist(), found.gains[begin:end].tolist(), strict=True
         )
-        by_id = (data.qrels if other is None else other).get(query.id, {})
+        by_id = data.qrels.get(query.id, {})
         assert list(pairs) == [
             (place, by_id[item.id])
             for place, item in enumerate(data.corpus)
@@ -95,7 +97,7 @@ def test_judgements_by_places_are_those_by_ids(data: Dataset, other: Qrels | Non
 
 
 def test_places_of_no_judgement_at_all() -> None:
-    found = judged(dataset({"a": {"0": 1.0}}), {})
+    found = judged(replace(dataset({"a": {"0": 1.0}}), qrels={}))
     assert (found.starts.tolist(), len(found.documents)) == ([0, 0], 0)
     assert [array.dtype.name for array in (found.documents, found.gains)] == ["int64", "float64"]
 
