@@ -74,12 +74,17 @@ def way_of(call: Call, options: Options) -> Way:
     way = _way(call, options)
     of_call = {name: getattr(call, name) for name in ("collection", "device", "precision")}
     for name, value in {**options, **of_call}.items():
+        if value == "":
+            raise click.UsageError(f"--{_option(name)} is empty.")
         if _is_given(value) and name not in MEANS[way]:
             others = [other.value for other in Way if name in MEANS[other]]
             only = f", only for {' or '.join(others)}" if len(others) < 3 else ""
-            option = {"slices": "slice"}.get(name, name).replace("_", "-")
-            raise click.UsageError(f"--{option} means nothing for {way}{only}.")
+            raise click.UsageError(f"--{_option(name)} means nothing for {way}{only}.")
     return way
+
+
+def _option(name: str) -> str:
+    return {"slices": "slice", "measures": "measure"}.get(name, name).replace("_", "-")
 
 
 def _way(call: Call, options: Options) -> Way:
@@ -136,8 +141,8 @@ def measured(
     found = _of_data(way, collection, options, card, progress)
     named = call.collection is not None or _given(options, "where", "held_in", "depth")
     missed = all(row.key.way == "exact" for row in found.measurements)
-    if way is Way.COLLECTION and named and missed:
-        return replace(found, degraded=True)  # the part that was asked for is what is missing
+    if missed and not named:
+        return replace(found, degraded=False)  # nobody asked for the default one
     return found
 
 

@@ -145,7 +145,7 @@ def _say(
     for note in evaluation.notes:
         say(f"note: {note}")
     for note in comparison.notes if comparison else ():
-        call.note(f"note: {note}")
+        output.note(f"note: {note}")
     for verdict in verdicts:
         if not verdict.holds:
             output.note(f"gate not met: {verdict.gate.text}. {verdict.why}")

@@ -87,7 +87,10 @@ class DeployedCollection:
             )
         if left_out:
             self.note(f"The filter leaves out {len(left_out):,} of {total:,} images of the data.")
-        fields = {asset: places[0].fields for asset, places in seen.items()}
+        fields = {
+            asset: next((p.fields for p in places if holds(self.filter, p.fields)), {})
+            for asset, places in seen.items()
+        }
         known = without_pictures(dataset, left_out, LEFT_OUT)
         return replace(
             known,
@@ -104,7 +107,8 @@ class DeployedCollection:
         if absent == len(opened.keys):
             self.note(
                 f"The collection holds none of the {absent:,} {what}, so {direction.direction} was "
-                "not measured through it."
+                "not measured through it.",
+                degrades=True,
             )
             return None
         if absent:

@@ -45,6 +45,7 @@ from .schema import (
 from .searcher import Card, Found, Searcher, Searching
 from .significance import MOST_SLICES, estimates, rsum, slices
 from .tasks import (
+    LANGUAGE,
     Task,
     check_slices,
     clusters_of,
@@ -53,7 +54,6 @@ from .tasks import (
     values_to_slice_by,
 )
 
-LANGUAGE = "language"
 FIRST = 10  # documents of each query that are kept for the report
 RSUM_OF = ("text to image", "image to text")
 
@@ -175,6 +175,11 @@ def _sides(dataset: Dataset, options: EvaluateOptions) -> tuple[list[_Side], lis
     """The directions that are measured, and notes on what of them can't be."""
     notes: list[str] = []
     sides = []
+    if options.folds > len(dataset.corpus):
+        raise UsageError(
+            f"{len(dataset.corpus):,} items can't be cut into {options.folds:,} folds.",
+            advice="Ask for fewer folds.",
+        )
     whole = options.folds == 1 and options.queries is None and not options.held_in
     for number, direction in enumerate(directions(dataset) if options.backwards else [dataset]):
         further = further_qrels(direction, backwards=bool(number))
@@ -277,7 +282,7 @@ def _measured(
         ranks = with_unfindable(ranks, unfindable(data.qrels, queries, corpus))
     values = values_of(map(parse_measure, options.measures), ranks)
     names = tuple(side.clusters[query] for query in queries)
-    by = values_to_slice_by(data, _fields(data, options))
+    by = values_to_slice_by(data, _fields(data, options), side.clusters)
     return Measurement(
         key=key,
         queries=queries,

@@ -15,7 +15,7 @@ from decimal import Decimal, InvalidOperation
 
 from ..errors import UsageError
 from .measures import parse_measure, values_of
-from .schema import Evaluation, Key, Measurement, foremost, headline
+from .schema import WAYS, Evaluation, Key, Measurement, foremost, headline
 
 RSUM = "rsum"  # in percent, of both directions
 
@@ -138,7 +138,17 @@ def _check(gate: Gate, evaluation: Evaluation) -> list[Verdict]:
         what = f"no {gate.measure}" + (f" of {gate.direction}" if gate.direction else "")
         why = f"There is {what}; measured: {', '.join(rows) or 'nothing'}."
         return [Verdict(gate, None, math.nan, why)]
-    return [_verdict(gate, key, value) for key, value in values.items()]
+    searched = any(row.key.way == WAYS[0] for row in rows.values())
+    return [
+        _lacks_search(gate, key) if searched and key.way != WAYS[0] else _verdict(gate, key, value)
+        for key, value in values.items()
+    ]
+
+
+def _lacks_search(gate: Gate, key: Key) -> Verdict:
+    """Where one direction was measured through a collection, another way can't stand in for it."""
+    why = f"{key.direction} was not measured through the collection."
+    return Verdict(gate, key, math.nan, why)
 
 
 def _value(name: str, row: Measurement) -> float:

@@ -8,15 +8,16 @@ document of its text in that asset, white space in single spaces.
 
 Where captions are held in (searchable, and never asked with), everything else that is written of
 the data's pictures is hidden, and so is every document anywhere with a text that asks: whether a
-sample asks it or not, and however its words are changed.
+sample asks it or not, and however it is spelt (case, accents' forms and punctuation aside).
 """
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 
 from ..protocols import DocumentStore
-from .qrels import inverted
+from .qrels import owners
 from .schema import Dataset
 from .tasks import Task
 
@@ -50,9 +51,9 @@ def keys_of(direction: Dataset, documents: DocumentStore) -> list[str | None]:
         for document in of_asset
         if document.kind == "passage" and document.span is None and document.text is not None
     }
-    owners = inverted(direction.qrels)
+    pictures_of = owners(direction)
     found = (
-        (captions.get((pictures[name], _words(item.text))) for name in owners.get(item.id, ()))
+        (captions.get((pictures[name], _words(item.text))) for name in pictures_of.get(item.id, ()))
         for item in direction.corpus
     )
     return [next((key for key in keys if key is not None), None) for keys in found]
@@ -67,9 +68,10 @@ def hidden_from(task: Task, documents: DocumentStore) -> Hidden:
     kept, asked = set(), set()
     for item in direction.queries:
         if item.id in task.held_in:
-            kept |= {(pictures[name], _words(item.text)) for name in direction.qrels[item.id]}
+            relevant = (name for name, gain in direction.qrels[item.id].items() if gain > 0)
+            kept |= {(pictures[name], _words(item.text)) for name in relevant}
         else:
-            asked.add(_words(item.text))
+            asked.add(_letters(item.text))
     of_data, found, hidden = set(pictures.values()), set(), []
     for document in documents.scan():
         if document.text is None:
@@ -78,7 +80,7 @@ def hidden_from(task: Task, documents: DocumentStore) -> Hidden:
         is_held_in = (document.asset, words) in kept
         if is_held_in:
             found.add((document.asset, words))
-        if words in asked or (document.asset in of_data and not is_held_in):
+        if _letters(words) in asked or (document.asset in of_data and not is_held_in):
             hidden.append(document.id)
     return Hidden(frozenset(hidden), len(kept - found))
 
@@ -86,3 +88,9 @@ def hidden_from(task: Task, documents: DocumentStore) -> Hidden:
 def _words(text: str) -> str:
     """A text as captions are kept: white space in single spaces."""
     return " ".join(text.split())
+
+
+def _letters(text: str) -> str:
+    """What two spellings of one text share: its letters and digits; all of it where it has none."""
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(filter(str.isalnum, plain)) or plain

@@ -54,6 +54,14 @@ def inverted(qrels: Qrels) -> Qrels:
     return turned_round
 
 
+def owners(direction: Dataset) -> Mapping[str, tuple[str, ...]]:
+    """By item of the corpus, the queries that it is relevant to."""
+    return {
+        name: tuple(query for query, gain in queries.items() if gain > 0)
+        for name, queries in inverted(direction.qrels).items()
+    }
+
+
 def turned(dataset: Dataset) -> Dataset:
     """The other direction: what was searched asks, what asked is searched.
 

@@ -146,6 +146,8 @@ def rsum(directions: Sequence[tuple[Ranks, Sequence[str]]]) -> Estimate:
         total: Float64Array = np.sum([mean(drawn) for mean in means], axis=0)
         return total
 
+    if point in (0.0, 600.0):  # no resample differs; yet that isn't certainty
+        return Estimate(point, math.nan, math.nan)
     [estimate] = _estimate([point], [statistic], count, len(places))
     return estimate
 

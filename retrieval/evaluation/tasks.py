@@ -12,16 +12,20 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import UsageError
+from ..schema import FieldValue
 from .perturb import Change
-from .qrels import inverted, turned
+from .qrels import owners, turned
 from .schema import Dataset, Item, Key, Qrels
 from .significance import MOST_SLICES
 
 LENGTH = "length"
+LANGUAGE = "language"
+TEXT_TO_IMAGE = "text to image"
 _LENGTHS = ((5, "1 to 5 words"), (10, "6 to 10 words"), (20, "11 to 20 words"))
 _LONGER = "21 words or more"
 _DENSE = re.compile("[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
@@ -90,15 +94,14 @@ def tasks_of(
 
     Args:
         direction: see `directions`.
-        held_in: so many texts of each picture, its first ones, are not asked with.
+        held_in: so many texts of each picture, the first ones of each language, are not asked with.
         queries: at most so many are asked, always the same ones: those whose ids' hashes are least.
         changes: of words, where texts ask; of pictures, wherever they are.
 
     Raises:
         UsageError: nothing is left to ask with.
     """
-    owners = inverted(direction.qrels).values() if held_in else ()
-    held = frozenset(text for texts in owners for text in list(texts)[:held_in])
+    held = frozenset(_first_texts(direction, held_in)) if held_in else frozenset()
     asked = [item for item in direction.queries if item.id not in held]
     if not asked:
         raise UsageError(
@@ -114,6 +117,22 @@ def tasks_of(
         clean,
         *(_changed(clean, change) for change in changes if change.modality in concerned),
     ]
+
+
+def _first_texts(direction: Dataset, count: int) -> Iterator[str]:
+    """The ids of the first texts of each picture in each language."""
+    if direction.direction != TEXT_TO_IMAGE:
+        raise UsageError(
+            f"No captions can be held in where {direction.direction} is measured.",
+            advice="Hold them in where texts ask for pictures.",
+        )
+    languages = {item.id: item.fields.get(LANGUAGE) for item in direction.queries}
+    for texts in owners(direction).values():
+        seen: Counter[FieldValue | None] = Counter()
+        for text in texts:
+            seen[languages[text]] += 1
+            if seen[languages[text]] <= count:
+                yield text
 
 
 def clusters_of(direction: Dataset) -> Mapping[str, str]:
@@ -152,14 +171,15 @@ def check_slices(dataset: Dataset, fields: Iterable[str]) -> None:
             )
 
 
-def values_to_slice_by(data: Dataset, fields: Iterable[str]) -> dict[str, list[str]]:
-    """By field, the value of each query, or of the picture that it is about.
+def values_to_slice_by(
+    data: Dataset, fields: Iterable[str], about: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """By field, the value of each query, or of the picture that it is about (see `clusters_of`).
 
     Fields that no query has are left out; ``length`` is that of a text: in words, or in scripts
     that put no spaces between words in pairs of characters, which is about as long as a word is.
     """
     pictures = {item.id: item.fields for item in data.corpus if item.media is not None}
-    about = clusters_of(data)
     of_queries = [
         {**pictures.get(about[item.id], {}), **item.fields} if pictures else item.fields
         for item in data.queries

@@ -135,3 +135,10 @@ def test_help_shows_every_option_under_a_heading_in_eighty_columns() -> None:
     headings = [line for line in text.splitlines() if line.endswith(":") and line[:1].isalpha()]
     assert headings == ["The data:", "What is measured:", "The report:", "Options:"]
     assert all(change in text for change in ("crop", "typo", "jpeg:20"))
+
+
+@pytest.mark.parametrize("option", ["--where", "--baseline", "--json", "--plots", "--perturb"])
+def test_an_empty_option_is_refused(option: str) -> None:
+    """A variable of a script that isn't set must not make a gate pass."""
+    with pytest.raises(click.UsageError, match=f"{option} is empty"):
+        way("data.tsv", option, "")

@@ -20,7 +20,9 @@ from retrieval.evaluation.embeddings import Embedder, Embedding
 from retrieval.evaluation.evaluate import evaluate, joined
 from retrieval.evaluation.options import EvaluateOptions
 from retrieval.evaluation.perturb import parse_changes
+from retrieval.evaluation.qrels import turned
 from retrieval.evaluation.schema import Dataset, Evaluation, Key, Measurement
+from retrieval.evaluation.tasks import tasks_of
 from retrieval.known_items import known_captions, known_pictures
 from tests.collections import settings
 from tests.corpus import picture
@@ -147,6 +149,11 @@ def test_answers_in_several_folds_are_refused(captions: Path) -> None:
 
     with pytest.raises(UsageError, match="can't be cut into folds"):
         evaluate(replace(given, qrels=qrels), HASH, options=EvaluateOptions(folds=2))
+
+
+def test_more_folds_than_pictures_are_refused(captions: Path) -> None:
+    with pytest.raises(UsageError, match="8 items can't be cut into 9 folds"):
+        evaluate(data(captions), HASH, options=EvaluateOptions(folds=9))
 
 
 def test_slices_and_samples(captions: Path) -> None:
@@ -304,6 +311,49 @@ def test_captions_that_the_data_leaves_out_are_hidden_too(captions: Path, tmp_pa
     assert len(row(found, Key(T2I, "deployed")).queries) == 8
 
 
+def test_a_text_that_asks_is_hidden_however_it_is_spelt(tmp_path: Path) -> None:
+    captions = coco_set(tmp_path / "coco", pictures=6, captions=2)
+    held = json.loads(captions.read_text())
+    for first, second in zip(held["annotations"][::2], held["annotations"][1::2], strict=True):
+        first["caption"] = f"Word{second['id']}, a Thing."
+        second["caption"] = f"word{second['id']} a thing"
+    captions.write_text(json.dumps(held))
+    photos = create("photos", settings=settings(tmp_path / "home"))
+    index([], photos, options=IndexOptions(captions=str(captions)))
+    with photos:
+        found = through(photos, captions, held_in=1)
+
+    assert found.card[f"searchable, {T2I}"]["documents hidden"] == 12
+    assert row(found, Key(T2I, "deployed", "words")).measures["r@1"].value == 0
+
+
+def test_captions_are_held_in_for_each_language(captions: Path) -> None:
+    given = data(captions)
+    spoken = tuple(
+        replace(item, fields={"language": "en" if int(item.id) % 100 < 3 else "zh"})
+        for item in given.queries
+    )
+
+    (task,) = tasks_of(replace(given, queries=spoken), held_in=1)
+
+    assert {int(name) % 100 for name in task.held_in} == {0, 3}
+    assert len(task.held_in) == 2 * 8
+
+
+def test_a_caption_that_was_judged_not_to_fit_is_none_of_a_pictures_own(captions: Path) -> None:
+    given = data(captions)
+    qrels = {"800": {"1": 0.0, "8": 1.0}, **{k: v for k, v in given.qrels.items() if k != "800"}}
+
+    (task,) = tasks_of(replace(given, qrels=qrels), held_in=1)
+
+    assert {int(name) // 100 for name in task.held_in} == set(range(1, 9))
+
+
+def test_captions_are_held_in_where_texts_ask_for_pictures_only(captions: Path) -> None:
+    with pytest.raises(UsageError, match="where image to text is measured"):
+        tasks_of(turned(data(captions)), held_in=1)
+
+
 def test_captions_that_are_held_in_and_absent_are_told(captions: Path, tmp_path: Path) -> None:
     photos = create("photos", settings=settings(tmp_path / "home"))
     index([captions.parent.parent / "val2017"], photos)
@@ -368,6 +418,7 @@ def test_a_collection_of_other_things_is_not_measured_by_what_it_cannot_find(
         searcher = DeployedCollection(photos)
         found = evaluate(data(captions), embedding_of(photos), searcher=searcher)
 
+    assert found.degraded
     assert {one.key.way for one in found.measurements} == {"exact"}
     assert len([note for note in found.notes if "holds none of" in note]) == 2
 
@@ -422,6 +473,24 @@ def test_slices_go_by_the_fields_that_a_collection_has_of_a_picture(
     for direction, count in ((T2I, 5), (I2T, 1)):
         parts = row(found, Key(direction, "deployed")).slices
         assert [part.queries for part in parts] == [count] * 8
+
+
+def test_fields_of_a_picture_are_those_of_the_place_that_passes(
+    captions: Path, tmp_path: Path
+) -> None:
+    photos = create("photos", settings=settings(tmp_path / "home"))
+    folder = captions.parent.parent / "val2017"
+    for name, year in (("a", 2019), ("b", 2021)):
+        shutil.copytree(folder, tmp_path / name)
+        for file in list((tmp_path / name).iterdir()):
+            file.with_suffix(".json").write_text(json.dumps({"shot": year}))
+    index([tmp_path / "a", tmp_path / "b"], photos)
+    with photos:
+        searcher = DeployedCollection(photos, where="shot > 2020")
+        options = EvaluateOptions(slices=("shot",))
+        found = evaluate(data(captions), embedding_of(photos), options=options, searcher=searcher)
+
+    assert [part.value for part in row(found, Key(T2I, "deployed")).slices] == ["2021"]
 
 
 def test_the_same_picture_and_caption_ids_are_told_apart(captions: Path) -> None:
@@ -527,3 +596,5 @@ def test_the_digest_tells_data_apart(captions: Path) -> None:
 
     assert evaluate(given, HASH).card["data"]["digest"] == one
     assert evaluate(shorter, HASH).card["data"]["digest"] != one
+    shuffled = replace(given, corpus=given.corpus[::-1])
+    assert evaluate(shuffled, HASH).card["data"]["digest"] != one, "folds and ties go by the order"

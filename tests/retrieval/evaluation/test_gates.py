@@ -166,3 +166,14 @@ def test_rsum_is_that_of_the_deployed_way() -> None:
 def test_a_direction_that_there_is_not_is_refused_at_once() -> None:
     with pytest.raises(UsageError, match="`x2y` is no direction"):
         parse_gate("x2y:r@1>0.1")
+
+
+def test_where_a_collection_was_searched_no_other_way_stands_in_for_it() -> None:
+    there, lost = row(Key(T2I, "deployed"), r_1=0.9), row(Key(I2T), r_1=0.9)
+    evaluation = of(there, row(Key(T2I), r_1=0.9), lost, exact=540.0)
+
+    assert holds("t2i:r@1>=0.5", evaluation)
+    for text in ("i2t:r@1>=0.5", "r@1>=0.5", "rsum>=1"):
+        assert not holds(text, evaluation)
+    (verdict,) = check([parse_gate("i2t:r@1>=0.5")], evaluation)
+    assert verdict.why == "image to text was not measured through the collection."
