@@ -4,8 +4,9 @@ Gets: items, an encoder. Gives: their vectors, and which could not be read. Touc
 the pictures' bytes, the cache. Never: a collection.
 
 Before anything is encoded the encoder is compared with its probes: with those of the collection,
-else with itself, so that one that gives a constant is refused. Where it encodes questions and
-documents alike, as those probes tell, an item that is both is encoded once.
+else with itself, so that one that gives a constant is refused. (What was kept before was encoded
+under the same fingerprint, and needs no encoder.) Where it encodes questions and documents alike,
+as those probes tell, an item that is both is encoded once.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ RSUM_OF = ("text to image", "image to text")
 
 
 @dataclass(frozen=True, slots=True)
-class _Judgements:
+class _Labels:
     """Whose judgements: the data's own ("") or others', and the queries that they are of."""
 
     labels: str
@@ -67,16 +67,18 @@ class _Judgements:
 
 
 @dataclass(frozen=True, slots=True)
-class _Side:
-    """One direction and everything that its rows have in common.
+class _Plan:
+    """What is measured of one direction.
 
     Attributes:
+        data: the whole direction.
         judgements: the data's own first.
         clusters: by query, what is resampled together.
+        tasks: the clean one first.
     """
 
-    direction: Dataset
-    judgements: tuple[_Judgements, ...]
+    data: Dataset
+    judgements: tuple[_Labels, ...]
     clusters: Mapping[str, str]
     tasks: tuple[Task, ...]
 
@@ -115,19 +117,19 @@ def evaluate(
         dataset = searcher.known(dataset)
     check_slices(dataset, options.slices)
     dataset = _readable(dataset, embedding)
-    sides, notes = _sides(dataset, options)
+    plans, notes = _plans(dataset, options)
     rows: list[Measurement] = []
     recalls: list[IndexRecall] = []
     sections: dict[str, Card] = {**(card or {}), **card_of(dataset, embedding, options)}
-    for side in sides:
-        for task in side.tasks:
+    for plan in plans:
+        for task in plan.tasks:
             queries = _vectors(embedding, task.queries, "query", task.change_of_queries)
             if options.exact:
-                rows += _exact(side, task, queries, embedding, options)
+                rows += _exact(plan, task, queries, embedding, options)
             searching = _opened(task, searcher, options)
             if searching is not None:
                 vectors = {embedding.space: queries}
-                rows += _deployed(side, task, searching.found(vectors), options)
+                rows += _deployed(plan, task, searching.found(vectors), options)
                 if task.change is None:
                     recalls += searching.index_recall(vectors)
                     sections[f"searchable, {task.direction.direction}"] = searching.searchable()
@@ -137,10 +139,10 @@ def evaluate(
         measurements=tuple(rows),
         rsum=_rsums(rows),
         index_recall=tuple(recalls),
-        problems=_problems(dataset, sides),
+        problems=_problems(dataset, plans),
         notes=(*copies, *notes, *embedding.notes, *(searcher.notes if searcher else ())),
         degraded=searcher is not None and searcher.degraded,
-        data={side.direction.direction: side.tasks[0].data for side in sides},
+        data={plan.data.direction: plan.tasks[0].data for plan in plans},
     )
 
 
@@ -171,10 +173,10 @@ def _readable(dataset: Dataset, embedding: Embedding) -> Dataset:
     return readable
 
 
-def _sides(dataset: Dataset, options: EvaluateOptions) -> tuple[list[_Side], list[str]]:
+def _plans(dataset: Dataset, options: EvaluateOptions) -> tuple[list[_Plan], list[str]]:
     """The directions that are measured, and notes on what of them can't be."""
     notes: list[str] = []
-    sides = []
+    plans = []
     if options.folds > len(dataset.corpus):
         raise UsageError(
             f"{len(dataset.corpus):,} items can't be cut into {options.folds:,} folds.",
@@ -187,21 +189,21 @@ def _sides(dataset: Dataset, options: EvaluateOptions) -> tuple[list[_Side], lis
         if further.qrels and not whole:
             note = f"{' and '.join(further.qrels)} judge the whole test split, asked without folds."
         notes += [note] if note and note not in notes else []
-        others = [_Judgements(name, qrels) for name, qrels in further.qrels.items() if whole]
+        others = [_Labels(name, qrels) for name, qrels in further.qrels.items() if whole]
         tasks = tasks_of(
             direction,
             held_in=0 if number else options.held_in,
             queries=options.queries,
             changes=options.changes,
         )
-        own = _Judgements("", direction.qrels)
-        sides.append(_Side(direction, (own, *others), clusters_of(direction), tuple(tasks)))
-    return sides, notes
+        own = _Labels("", direction.qrels)
+        plans.append(_Plan(direction, (own, *others), clusters_of(direction), tuple(tasks)))
+    return plans, notes
 
 
-def _problems(dataset: Dataset, sides: Sequence[_Side]) -> tuple[Problem, ...]:
+def _problems(dataset: Dataset, plans: Sequence[_Plan]) -> tuple[Problem, ...]:
     """Those of the data, and of its other direction; copies are no fault."""
-    known = {one.what: one for side in sides for one in side.direction.problems}
+    known = {one.what: one for plan in plans for one in plan.data.problems}
     known |= {one.what: one for one in dataset.problems}
     return tuple(one for one in known.values() if one.what != COPIES)
 
@@ -221,7 +223,7 @@ def _vectors(
 
 
 def _exact(
-    side: _Side,
+    plan: _Plan,
     task: Task,
     queries: FloatArray,
     embedding: Embedding,
@@ -231,29 +233,29 @@ def _exact(
     corpus = _vectors(embedding, task.direction.corpus, "document", task.change_of_corpus)
     if options.folds > 1:
         ranks, first = rank_in_folds(task, queries, corpus, options.folds, first=FIRST)
-        yield _measured(side, task.key("exact"), task.data, (ranks, first), options)
+        yield _measured(plan, task.key("exact"), task.data, (ranks, first), options)
         return
-    for one, data, asked in _judged_by(side, task):
+    for one, data, asked in _judged_by(plan, task):
         found = rank_exactly(queries[asked], corpus, judged(data), first=FIRST)
-        yield _measured(side, task.key("exact", labels=one.labels), data, found, options)
+        yield _measured(plan, task.key("exact", labels=one.labels), data, found, options)
 
 
 def _deployed(
-    side: _Side, task: Task, found: Iterable[Found], options: EvaluateOptions
+    plan: _Plan, task: Task, found: Iterable[Found], options: EvaluateOptions
 ) -> Iterator[Measurement]:
     """The rows of a task through a searcher: each way of searching by each of the judgements."""
     for way in found:
-        for one, data, asked in _judged_by(side, task):
+        for one, data, asked in _judged_by(plan, task):
             places = way.places[asked]
             ranked = ranks_among(places, judged(data)), places[:, :FIRST]
             key = task.key("deployed", way.legs, one.labels)
-            yield _measured(side, key, data, ranked, options)
+            yield _measured(plan, key, data, ranked, options)
 
 
-def _judged_by(side: _Side, task: Task) -> Iterator[tuple[_Judgements, Dataset, IntArray]]:
+def _judged_by(plan: _Plan, task: Task) -> Iterator[tuple[_Labels, Dataset, IntArray]]:
     """By judgements, the queries that were judged, and their places; changed ones by the own."""
     place_of = {item.id: place for place, item in enumerate(task.queries)}
-    for one in side.judgements if task.change is None else side.judgements[:1]:
+    for one in plan.judgements if task.change is None else plan.judgements[:1]:
         data = task.judged_by(one.qrels)
         yield one, data, np.array([place_of[item.id] for item in data.queries], np.int64)
 
@@ -269,7 +271,7 @@ def _opened(task: Task, searcher: Searcher | None, options: EvaluateOptions) -> 
 
 
 def _measured(
-    side: _Side,
+    plan: _Plan,
     key: Key,
     data: Dataset,
     ranked: tuple[Ranks, IntArray],
@@ -281,8 +283,8 @@ def _measured(
         corpus = [item.id for item in data.corpus]
         ranks = with_unfindable(ranks, unfindable(data.qrels, queries, corpus))
     values = values_of(map(parse_measure, options.measures), ranks)
-    names = tuple(side.clusters[query] for query in queries)
-    by = values_to_slice_by(data, _fields(data, options), side.clusters)
+    names = tuple(plan.clusters[query] for query in queries)
+    by = values_to_slice_by(data, _fields(data, options), plan.clusters)
     return Measurement(
         key=key,
         queries=queries,
