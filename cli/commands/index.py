@@ -92,7 +92,7 @@ def command(
     sources = list(_read_sources(paths, nul))
     asked = IndexOptions(**options)
     if not asked.retry:  # read before a collection is made: a slip of the pen makes none
-        with ProgressLine(quiet=call.quiet, at_first="reading ..."):
+        with ProgressLine(quiet=call.quiet or not asked.captions, at_first="reading ..."):
             asked = replace(asked, captions=open_captions(asked))
     with (
         _collection(call, new, sources, asked) as collection,
