@@ -61,7 +61,7 @@ def _for_new(name: str, what: str) -> Callable[[Decorated], Decorated]:
 @_for_new("encoder", "its encoder (see `echolens encoders`)")
 @_for_new("vectors", "its vector store")
 @_for_new("documents", "its document store")
-@_for_new("assets", "`inplace:` leaves files where they are, `folder:` copies")
+@_for_new("assets", "`inplace:` leaves files where they are, `folder:` and `s3://` copy")
 @computing
 @common
 @click.pass_obj

@@ -305,12 +305,12 @@ class S3Store:
             ) from None  # the cause may quote them
         try:
             yield
-        except (MinioException, HTTPError, ParseError) as error:
+        except (MinioException, HTTPError, ParseError, ValueError) as error:
             raise self._explained(error) from error
 
     def _explained(self, error: Exception) -> EcholensError:
         where = _first_upper(self._at)
-        if isinstance(error, S3Error):
+        if isinstance(error, S3Error) and error.code:
             if error.code == "NoSuchBucket":
                 return self._no_bucket()
             said = f"{error.code}: {(error.message or '').rstrip('.')}"

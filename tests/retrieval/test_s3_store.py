@@ -19,7 +19,7 @@ from minio.commonconfig import ENABLED
 from minio.versioningconfig import VersioningConfig
 
 from retrieval.asset_stores import s3
-from retrieval.asset_stores.s3 import Address, S3Store
+from retrieval.asset_stores.s3 import S3Store
 from retrieval.errors import BadInputError, CorruptError, EcholensError, StoreUnreachableError
 from retrieval.protocols import Place
 from retrieval.registry import open_asset_store
@@ -227,17 +227,21 @@ def test_a_server_killed_amid_puts_loses_nothing_that_it_took(
 ) -> None:
     url = own_s3_server.url()
     store = opener(url)
-    datas = [os.urandom(5_000) + bytes(number) for number in range(1_000)]
+    datas = [os.urandom(5_000) + bytes(number) for number in range(400)]
     taken: list[bytes] = []
     enough = Event()
     killer = Thread(target=lambda: enough.wait(60) and own_s3_server.kill())
     killer.start()
-    with pytest.raises(StoreUnreachableError):
+
+    def put_all() -> None:
         for data in datas:
             store.put(_hash(data), io.BytesIO(data))
             taken.append(data)
             if len(taken) == 150:
                 enough.set()
+
+    with pytest.raises(StoreUnreachableError):
+        put_all()
     killer.join()
     own_s3_server.start()
     assert 150 <= len(taken) < len(datas)
@@ -452,19 +456,3 @@ def test_with_the_server_down_a_search_goes_on_and_an_index_stops(
     assert run(["index", media], home).returncode == 0
     assert list(opener(url).scan()) == sorted(_asset(path) for path in media.iterdir())
     assert run(["verify"], home).returncode == 0
-
-
-def test_a_secret_in_the_url_is_refused_and_makes_nothing(media: Path, tmp_path: Path) -> None:
-    done = run(
-        ["index", media, "--encoder", "hash:", "--assets", "s3://me:hush@bucket"], tmp_path / "home"
-    )
-    assert done.returncode == 2
-    assert "hush" not in done.stderr + done.stdout
-    assert not (tmp_path / "home/default/manifest.json").exists()
-
-
-def test_an_address_is_what_the_url_says() -> None:
-    url = f"s3://photos/{UNICODE}/?endpoint=HTTP://[::1]:8333/&region=garage"
-    expected = Address("photos", "Bücher/狗 的 照片/", "http://[::1]:8333", "garage")
-    assert s3.parse(url) == expected
-    assert s3.parse("s3://photos") == Address("photos")
