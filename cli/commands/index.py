@@ -141,6 +141,8 @@ def _collection(
         return
     if asked.captions is None:
         _check_something_is_there(sources)
+    if asked.dry_run:
+        new = {**new, "assets": "inplace:"}  # copies may lie elsewhere, and nothing is written
     with (
         TemporaryDirectory() if asked.dry_run else nullcontext() as folder,
         _made(call, Path(folder, "dry") if folder else call.collection, new) as made,

@@ -411,6 +411,7 @@ def _asset(path: Path) -> str:
     return _hash(path.read_bytes())
 
 
+@pytest.mark.slow
 def test_a_collection_keeps_its_copies_in_a_bucket(
     s3_server: S3Server, client: Minio, opener: Opener, media: Path, tmp_path: Path
 ) -> None:
@@ -441,6 +442,16 @@ def test_a_collection_keeps_its_copies_in_a_bucket(
     assert (tmp_path / "s.png").is_file()
 
 
+def test_a_dry_run_makes_no_bucket(
+    s3_server: S3Server, client: Minio, media: Path, tmp_path: Path
+) -> None:
+    url = s3_server.url()
+    asked = ["index", "--dry-run", media, "--encoder", "hash:", "--assets", url]
+    assert run(asked, tmp_path / "home").returncode == 0
+    assert not client.bucket_exists(s3.parse(url).bucket)
+
+
+@pytest.mark.slow
 def test_with_the_server_down_a_search_goes_on_and_an_index_stops(
     own_s3_server: S3Server, opener: Opener, media: Path, tmp_path: Path
 ) -> None:
@@ -449,6 +460,10 @@ def test_with_the_server_down_a_search_goes_on_and_an_index_stops(
     corpus.text(media / "new.md", "All about balloons.")
     own_s3_server.kill()
     assert run(["search", "zeppelins"], home).returncode == 0
+    sheet = run(["search", "red", "--modality", "image", "--sheet", tmp_path / "s.png"], home)
+    assert sheet.returncode == 4
+    assert ".png" in sheet.stdout
+    assert own_s3_server.endpoint in sheet.stderr
     stopped = run(["index", media], home)
     assert stopped.returncode == 4
     assert own_s3_server.endpoint in stopped.stderr
