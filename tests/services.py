@@ -19,8 +19,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from minio import Minio
 
 READY_SECONDS = 60
 STOP_SECONDS = 10
@@ -65,6 +69,12 @@ class S3Server:
     def url(self, path: str = "assets") -> str:
         """The URL of a store in a bucket that isn't there yet."""
         return f"s3://test-{uuid.uuid4().hex}/{path}?endpoint={self.endpoint}"
+
+    def client(self) -> Minio:
+        """The server seen past the store."""
+        from minio import Minio
+
+        return Minio(f"127.0.0.1:{self._ports['s3.port']}", ACCESS_KEY, SECRET_KEY, secure=False)
 
     def start(self) -> None:
         """Start it, and wait until it answers.

@@ -14,7 +14,8 @@ import pytest
 from urllib3 import Retry
 
 from retrieval.asset_stores import s3
-from retrieval.asset_stores.s3 import ATTEMPTS, Address, S3Store
+from retrieval.asset_stores.s3 import ATTEMPTS, S3Store
+from retrieval.asset_stores.s3.address import Address, parse
 from retrieval.errors import StoreUnreachableError, UsageError
 from retrieval.protocols import Place
 from tests import corpus
@@ -60,11 +61,9 @@ def _told(endpoint: str, folder: Path) -> StoreUnreachableError:
 def test_an_address_is_what_the_url_says() -> None:
     url = "s3://photos/B%C3%BCcher/狗 照/?endpoint=HTTP://[::1]:8333/&region=garage"
     expected = Address("photos", "Bücher/狗 照/", "http://[::1]:8333", "garage")
-    assert s3.parse(url) == expected
-    assert s3.parse("s3://photos") == Address("photos")
-    assert (
-        s3.parse("s3://photos?endpoint=https://[2001:db8::1]").endpoint == "https://[2001:db8::1]"
-    )
+    assert parse(url) == expected
+    assert parse("s3://photos") == Address("photos")
+    assert parse("s3://photos?endpoint=https://[2001:db8::1]").endpoint == "https://[2001:db8::1]"
 
 
 @pytest.mark.parametrize(
@@ -99,7 +98,7 @@ def test_an_address_is_what_the_url_says() -> None:
 )
 def test_a_url_of_another_form_is_refused_and_no_secret_repeated(url: str) -> None:
     with pytest.raises(UsageError) as caught:
-        s3.parse(url)
+        parse(url)
     assert caught.value.advice
     assert "hu" not in str(caught.value)
 

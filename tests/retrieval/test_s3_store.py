@@ -20,11 +20,10 @@ from minio.versioningconfig import VersioningConfig
 
 from retrieval.asset_stores import s3
 from retrieval.asset_stores.s3 import S3Store
+from retrieval.asset_stores.s3.address import parse
 from retrieval.errors import BadInputError, CorruptError, EcholensError, StoreUnreachableError
 from retrieval.protocols import Place
 from retrieval.registry import open_asset_store
-from tests import corpus
-from tests.end_to_end.command import run
 from tests.services import ACCESS_KEY, SECRET_KEY, S3Server
 
 pytestmark = pytest.mark.services
@@ -57,17 +56,17 @@ def opener(tmp_path: Path) -> Iterator[Opener]:
 @pytest.fixture
 def client(s3_server: S3Server) -> Minio:
     """The server seen past the store."""
-    return Minio(s3_server.endpoint.removeprefix("http://"), ACCESS_KEY, SECRET_KEY, secure=False)
+    return s3_server.client()
 
 
 def _keys(client: Minio, url: str) -> list[str]:
     """Of all versions of all objects of a bucket, delete markers too."""
-    listed = client.list_objects(s3.parse(url).bucket, recursive=True, include_version=True)
+    listed = client.list_objects(parse(url).bucket, recursive=True, include_version=True)
     return [str(found.object_name) for found in listed]
 
 
 def _uploads(client: Minio, url: str) -> list[Any]:
-    return list(client._list_multipart_uploads(s3.parse(url).bucket).uploads)
+    return list(client._list_multipart_uploads(parse(url).bucket).uploads)
 
 
 def _hash(data: bytes) -> str:
@@ -89,10 +88,10 @@ def test_a_bucket_that_is_missing_is_not_taken_for_an_empty_one(
         lambda store: list(store.scan()),
     ]
     for use in uses:
-        with pytest.raises(CorruptError, match=s3.parse(url).bucket) as caught:
+        with pytest.raises(CorruptError, match=parse(url).bucket) as caught:
             use(opener(url, **how))
         assert caught.value.advice
-    assert not client.bucket_exists(s3.parse(url).bucket)
+    assert not client.bucket_exists(parse(url).bucket)
 
 
 @pytest.mark.parametrize("how", [{}, {"existing": True, "anew": True}])
@@ -117,7 +116,7 @@ def test_keys_under_a_prefix_leave_others_alone(
     s3_server: S3Server, client: Minio, opener: Opener, prefix: str
 ) -> None:
     url = s3_server.url(prefix)
-    address = s3.parse(url)
+    address = parse(url)
     foreign = [f"{address.prefix}notes.txt", f"other/{ASSET[:2]}/{ASSET}", f"one2/{ASSET}"]
     store = opener(url)
     for key in (*foreign, f"{address.prefix}{ASSET[:2]}/{ASSET}.jpg"):
@@ -139,7 +138,7 @@ def test_what_is_there_is_not_sent_again(
 ) -> None:
     url = s3_server.url()
     opener(url).put(ASSET, io.BytesIO(BYTES))
-    client.set_bucket_versioning(s3.parse(url).bucket, VersioningConfig(ENABLED))
+    client.set_bucket_versioning(parse(url).bucket, VersioningConfig(ENABLED))
     opener(url).put(ASSET, io.BytesIO(BYTES))
     assert len(_keys(client, url)) == 1
 
@@ -150,7 +149,7 @@ def test_a_copy_that_was_cut_short_is_replaced(
     url = s3_server.url()
     store = opener(url)
     store.put(ASSET, io.BytesIO(BYTES))
-    client.put_object(s3.parse(url).bucket, _keys(client, url)[0], io.BytesIO(BYTES[:5]), 5)
+    client.put_object(parse(url).bucket, _keys(client, url)[0], io.BytesIO(BYTES[:5]), 5)
     store.put(ASSET, io.BytesIO(BYTES))
     assert store.open(ASSET).read() == BYTES
 
@@ -175,7 +174,7 @@ def test_a_large_stream_goes_in_parts(
 ) -> None:
     url = s3_server.url()
     opener(url).put(_hash(large), Stream(large))  # type: ignore[arg-type]
-    stored = client.stat_object(s3.parse(url).bucket, _keys(client, url)[0])
+    stored = client.stat_object(parse(url).bucket, _keys(client, url)[0])
     assert str(stored.etag).endswith("-2")
     with opener(url, read_only=True).open(_hash(large)) as file:
         assert hashlib.file_digest(file, "sha256").hexdigest() == _hash(large)  # type: ignore[arg-type]
@@ -195,7 +194,7 @@ def test_the_parts_of_a_killed_writer_are_swept(
 ) -> None:
     url = s3_server.url(UNICODE)
     opener(url)
-    address = s3.parse(url)
+    address = parse(url)
     ours, theirs = f"{address.prefix}{ASSET[:2]}/{ASSET}", f"{address.prefix}film"
     for key in (ours, theirs):
         upload = client._create_multipart_upload(address.bucket, key, {})
@@ -210,7 +209,7 @@ def test_what_is_deleted_is_gone_in_all_versions(
     s3_server: S3Server, client: Minio, opener: Opener
 ) -> None:
     url = s3_server.url()
-    store, bucket = opener(url), s3.parse(url).bucket
+    store, bucket = opener(url), parse(url).bucket
     store.put(ASSET, io.BytesIO(BYTES))  # before there were versions
     key = _keys(client, url)[0]
     client.set_bucket_versioning(bucket, VersioningConfig(ENABLED))
@@ -393,82 +392,3 @@ def test_credentials_may_come_from_their_file(
     store = opener(s3_server.url())
     store.put(ASSET, io.BytesIO(BYTES))
     assert store.exists(ASSET)
-
-
-# ---- whole commands
-
-
-@pytest.fixture
-def media(tmp_path: Path) -> Path:
-    folder = tmp_path / "media"
-    folder.mkdir()
-    for seed in range(3):
-        corpus.picture(folder / f"{seed}.png", seed=seed)
-    corpus.text(folder / "note.md", "All about zeppelins.")
-    return folder
-
-
-def _asset(path: Path) -> str:
-    return _hash(path.read_bytes())
-
-
-@pytest.mark.slow
-def test_a_collection_keeps_its_copies_in_a_bucket(
-    s3_server: S3Server, client: Minio, opener: Opener, media: Path, tmp_path: Path
-) -> None:
-    url, home = s3_server.url(UNICODE), tmp_path / "home"
-    assets = {path: _asset(path) for path in media.iterdir()}
-    done = run(["index", media, "--encoder", "hash:", "--assets", url], home)
-    assert done.returncode == 0, done.stderr
-    assert list(opener(url, read_only=True).scan()) == sorted(assets.values())
-    shown = run(["status", "--format", "jsonl"], home)
-    assert s3.parse(url).bucket in shown.stdout
-    assert SECRET_KEY not in shown.stdout + (home / "default/manifest.json").read_text()
-    assert run(["verify"], home).returncode == 0
-
-    opener(url).delete(assets[media / "1.png"])
-    checked = run(["verify"], home)
-    assert checked.returncode == 1
-    assert "1.png: its copy is gone" in checked.stdout
-    run(["verify", "--repair"], home)
-    assert run(["index", media], home).returncode == 0
-    assert run(["verify"], home).returncode == 0
-
-    assert run(["remove", media / "0.png"], home).returncode == 0
-    assert not [key for key in _keys(client, url) if assets[media / "0.png"] in key]
-    for path in media.glob("[12].png"):  # the sheet shows copies, though the files are gone
-        path.unlink()
-    found = run(["search", "red", "--modality", "image", "--sheet", tmp_path / "s.png"], home)
-    assert found.returncode == 0, found.stderr
-    assert (tmp_path / "s.png").is_file()
-
-
-def test_a_dry_run_makes_no_bucket(
-    s3_server: S3Server, client: Minio, media: Path, tmp_path: Path
-) -> None:
-    url = s3_server.url()
-    asked = ["index", "--dry-run", media, "--encoder", "hash:", "--assets", url]
-    assert run(asked, tmp_path / "home").returncode == 0
-    assert not client.bucket_exists(s3.parse(url).bucket)
-
-
-@pytest.mark.slow
-def test_with_the_server_down_a_search_goes_on_and_an_index_stops(
-    own_s3_server: S3Server, opener: Opener, media: Path, tmp_path: Path
-) -> None:
-    url, home = own_s3_server.url(), tmp_path / "home"
-    assert run(["index", media, "--encoder", "hash:", "--assets", url], home).returncode == 0
-    corpus.text(media / "new.md", "All about balloons.")
-    own_s3_server.kill()
-    assert run(["search", "zeppelins"], home).returncode == 0
-    sheet = run(["search", "red", "--modality", "image", "--sheet", tmp_path / "s.png"], home)
-    assert sheet.returncode == 4
-    assert ".png" in sheet.stdout
-    assert own_s3_server.endpoint in sheet.stderr
-    stopped = run(["index", media], home)
-    assert stopped.returncode == 4
-    assert own_s3_server.endpoint in stopped.stderr
-    own_s3_server.start()
-    assert run(["index", media], home).returncode == 0
-    assert list(opener(url).scan()) == sorted(_asset(path) for path in media.iterdir())
-    assert run(["verify"], home).returncode == 0

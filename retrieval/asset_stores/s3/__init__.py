@@ -18,16 +18,13 @@ from __future__ import annotations
 
 import configparser
 import errno
-import hashlib
 import io
 import os
 import re
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, cast
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import BinaryIO, cast
 from xml.etree.ElementTree import ParseError
 
 import certifi
@@ -45,14 +42,11 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from ..errors import BadInputError, CorruptError, EcholensError, StoreUnreachableError, UsageError
-from ..protocols import Locate, Place
-from ..schema import SkipReason
+from ...errors import CorruptError, EcholensError, StoreUnreachableError
+from ...protocols import Locate, Place
+from .address import CREDENTIALS, Address, parse
+from .files import Hashed, Ranges, left
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
-AWS = "https://s3.amazonaws.com"
 CONNECT_SECONDS = 5
 READ_SECONDS = 60
 CHUNK_BYTES = 2**20
@@ -61,71 +55,7 @@ AHEAD_BYTES = 4 * 2**20  # of a file that is read bit by bit
 ATTEMPTS = 3  # at a body that breaks off; requests have retries of their own
 
 _ASSET = re.compile(r"[0-9a-f]{64}")
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_ENDPOINT = re.compile(r"(https?)://((?:[a-z0-9._-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?)/?", re.I)
-_MOST_PREFIX_BYTES = 900  # a key has at most 1,024
-_FORM = "Write it like `s3://BUCKET/PREFIX?endpoint=https://host:port&region=name`."
-_CREDENTIALS = (
-    "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write ~/.aws/credentials. They must allow "
-    "to list the bucket, its versions and uploads, and to read, write and delete objects in it."
-)
 _RUNS = "Check the endpoint and that its server runs; then run the same command again."
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """What a URL says: ``prefix`` is "" or ends in a slash, ``endpoint`` has no path."""
-
-    bucket: str
-    prefix: str = ""
-    endpoint: str = AWS
-    region: str | None = None
-
-    def __str__(self) -> str:
-        return f"the bucket `{self.bucket}` at {self.endpoint}"
-
-
-def parse(url: str) -> Address:
-    """The address of an ``s3://`` URL.
-
-    Raises:
-        UsageError: it isn't of that form, or carries a secret, which the message doesn't repeat.
-    """
-    if "@" in unquote(url):
-        raise UsageError("An `s3:` URL has no user and no password in it.", advice=_CREDENTIALS)
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        raise UsageError("The `s3:` URL can't be read.", advice=_FORM) from error
-    if not _BUCKET.fullmatch(parts.netloc) or parts.fragment:
-        raise UsageError(
-            "An `s3:` URL names a bucket first: 3 to 63 of a-z, 0-9, dots and hyphens.",
-            advice=_FORM,
-        )
-    options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if unknown := options.keys() - {"endpoint", "region"}:
-        raise UsageError(f"An `s3:` URL has no option `{min(unknown)}`.", advice=_FORM)
-    endpoint = _ENDPOINT.fullmatch(options.get("endpoint", AWS))
-    if endpoint is None:
-        raise UsageError("An `s3:` URL has an endpoint with http:// or https://.", advice=_FORM)
-    return Address(
-        bucket=parts.netloc,
-        prefix=_prefix(unquote(parts.path)),
-        endpoint=f"{endpoint[1].lower()}://{endpoint[2]}",
-        region=options.get("region") or None,
-    )
-
-
-def _prefix(path: str) -> str:
-    prefix = path.strip("/")
-    if not prefix:
-        return ""
-    names = prefix.split("/")
-    if not prefix.isprintable() or any(name in ("", ".", "..") for name in names):
-        raise UsageError("The prefix of an `s3:` URL has an odd part.", advice=_FORM)
-    if len(prefix.encode("utf-8", "replace")) > _MOST_PREFIX_BYTES:
-        raise UsageError("The prefix of an `s3:` URL is too long.", advice="Take a shorter one.")
-    return f"{prefix}/"
 
 
 class S3Store:
@@ -169,10 +99,10 @@ class S3Store:
         """
         if not _ASSET.fullmatch(asset):
             raise ValueError(f"an asset is named by 64 hex digits, not {asset!r}")
-        source = _Hashed(file, asset)
+        source = Hashed(file, asset)
         with self._writing():
             held = self._size(asset)
-            if held is not None and held == _left(file):
+            if held is not None and held == left(file):
                 while source.read(CHUNK_BYTES):
                     pass
                 return
@@ -191,7 +121,7 @@ class S3Store:
             size = self._size(asset)
         if size is None:
             raise self._absent(asset)
-        raw = _Ranges(lambda start, length: self._fetch(asset, start, length), size)
+        raw = Ranges(lambda start, length: self._fetch(asset, start, length), size)
         return io.BufferedReader(raw, max(1, min(size, AHEAD_BYTES)))
 
     def delete(self, asset: str) -> None:
@@ -288,7 +218,7 @@ class S3Store:
     def _writing(self) -> Iterator[None]:
         if self._read_only:
             raise StoreUnreachableError(
-                f"{_first_upper(self._at)} is open for reading only.",
+                f"The {self._at} is open for reading only.",
                 advice="Open the collection for writing.",
             )
         with self._reaching():
@@ -301,7 +231,7 @@ class S3Store:
             self._provider.retrieve()
         except (ValueError, configparser.Error):
             raise StoreUnreachableError(
-                f"There are no credentials for {self._at}.", advice=_CREDENTIALS
+                f"There are no credentials for the {self._at}.", advice=CREDENTIALS
             ) from None  # the cause may quote them
         try:
             yield
@@ -309,14 +239,14 @@ class S3Store:
             raise self._explained(error) from error
 
     def _explained(self, error: Exception) -> EcholensError:
-        where = _first_upper(self._at)
+        where = f"The {self._at}"
         if isinstance(error, S3Error) and error.code:
             if error.code == "NoSuchBucket":
                 return self._no_bucket()
             said = f"{error.code}: {(error.message or '').rstrip('.')}"
             if error.response.status in (401, 403):
                 return StoreUnreachableError(
-                    f"{where} refuses access ({said}).", advice=_CREDENTIALS
+                    f"{where} refuses access ({said}).", advice=CREDENTIALS
                 )
             return StoreUnreachableError(f"{where} answers with an error ({said}).", advice=_RUNS)
         if isinstance(error, HTTPError):
@@ -328,7 +258,7 @@ class S3Store:
 
     def _no_bucket(self) -> CorruptError:
         return CorruptError(
-            f"{_first_upper(self._at)} is missing.",
+            f"The {self._at} is missing.",
             advice="Bring it back; or make an empty one and run `echolens verify --repair`, and "
             "the next `echolens index` copies again what files still have.",
         )
@@ -377,86 +307,3 @@ def _why(error: HTTPError) -> str:
     if isinstance(cause, ConnectTimeoutError):
         return f"no connection within {CONNECT_SECONDS} seconds"
     return "the connection broke off"
-
-
-def _first_upper(at: Address) -> str:
-    text = str(at)
-    return text[0].upper() + text[1:]
-
-
-def _left(file: BinaryIO) -> int | None:
-    """Bytes from where a file stands to its end; None when it can't be sought."""
-    try:
-        here = file.tell()
-        end = file.seek(0, os.SEEK_END)
-        file.seek(here)
-    except OSError:
-        return None
-    return end - here
-
-
-class _Hashed:
-    """A file that says at its end whether it was the asset: an upload of another never ends."""
-
-    def __init__(self, file: BinaryIO, asset: str) -> None:
-        self._file = file
-        self._asset = asset
-        self._digest = hashlib.sha256()
-
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes, as many as there are up to `size`; b"" at the end.
-
-        Raises:
-            BadInputError: the file can't be read, or isn't the asset.
-        """
-        try:
-            data = self._file.read(size)
-        except OSError as error:
-            reason = f"The file can't be read: {error}."
-            raise BadInputError(SkipReason.UNREADABLE, reason) from error
-        self._digest.update(data)
-        if not data and self._digest.hexdigest() != self._asset:
-            raise BadInputError(SkipReason.CHANGING, "The file changed while it was copied.")
-        return data
-
-
-class _Ranges(io.RawIOBase):
-    """An object's bytes, each read a request; ``fetch(start, length)`` gives them."""
-
-    def __init__(self, fetch: Callable[[int, int], bytes], size: int) -> None:
-        self._fetch = fetch
-        self._size = size
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
-        if start + offset < 0:
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        self._at = start + offset
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        view = memoryview(buffer).cast("B")
-        data = self._next(len(view))
-        view[: len(data)] = data
-        return len(data)
-
-    def readall(self) -> bytes:
-        return self._next(self._size)
-
-    def _next(self, most: int) -> bytes:
-        length = min(most, self._size - self._at)
-        if length <= 0:
-            return b""
-        data = self._fetch(self._at, length)
-        self._at += len(data)
-        return data
