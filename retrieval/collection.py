@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache, partial
 from pathlib import Path
 from threading import Lock
@@ -171,7 +171,8 @@ def open_backends(
     """
     manifest = new or read_manifest(directory)
     place = partial(Place, directory=directory, read_only=read_only, existing=new is None)
-    with ExitStack() as opened, named_by(directory):
+    blamed = named_by(directory) if new is None else nullcontext()
+    with ExitStack() as opened, blamed:
         documents = registry.open_document_store(place(manifest.documents))
         opened.callback(documents.close)
         vectors: dict[str, VectorStore] = {}

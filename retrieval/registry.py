@@ -49,6 +49,11 @@ BACK_ENDS: Mapping[StoreOrEncoder, Mapping[str, Entry]] = MappingProxyType(
         "asset_store": {
             "folder": Entry("retrieval.asset_stores.folder:FolderStore", "copies, by their hash"),
             "inplace": Entry("retrieval.asset_stores.inplace:InPlaceStore", "the user's own files"),
+            "s3": Entry(
+                "retrieval.asset_stores.s3:S3Store",
+                "copies in a bucket: s3://BUCKET/PREFIX?endpoint=https://host:port&region=name",
+                extra="s3",
+            ),
         },
         "document_store": {
             "sqlite": Entry("retrieval.document_stores.sqlite:SqliteStore", "one SQLite file"),

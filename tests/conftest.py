@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.encoders import plugin_path
+from tests.services import CREDENTIALS, S3Server, running
 
 ROOT = Path(__file__).parent.parent
 
@@ -30,11 +31,36 @@ def _plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _no_user_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep a developer's own settings and collections apart from the tests."""
-    for name in [name for name in os.environ if name.startswith("ECHOLENS_")]:
+    """Keep a developer's own settings, collections and credentials apart from the tests."""
+    for name in [name for name in os.environ if name.startswith(("ECHOLENS_", "AWS_"))]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "config/aws"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     if sys.platform == "darwin":
         monkeypatch.setenv("HOME", str(tmp_path))
+
+
+@pytest.fixture(scope="session")
+def s3_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """The S3 server of this process, for all of its tests."""
+    with running(S3Server(tmp_path_factory.mktemp("s3"))) as server:
+        yield server
+
+
+@pytest.fixture
+def s3_server(s3_session: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """A real S3 server, and its credentials in the environment."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    return s3_session
+
+
+@pytest.fixture
+def own_s3_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
+    """An S3 server of the test's own, to be killed."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    with running(S3Server(tmp_path / "s3")) as server:
+        yield server

@@ -61,7 +61,7 @@ def _for_new(name: str, what: str) -> Callable[[Decorated], Decorated]:
 @_for_new("encoder", "its encoder (see `echolens encoders`)")
 @_for_new("vectors", "its vector store")
 @_for_new("documents", "its document store")
-@_for_new("assets", "`inplace:` leaves files where they are, `folder:` copies")
+@_for_new("assets", "`inplace:` leaves files where they are, `folder:` and `s3://` copy")
 @computing
 @common
 @click.pass_obj
@@ -141,6 +141,8 @@ def _collection(
         return
     if asked.captions is None:
         _check_something_is_there(sources)
+    if asked.dry_run:
+        new = {**new, "assets": "inplace:"}  # copies may lie elsewhere, and nothing is written
     with (
         TemporaryDirectory() if asked.dry_run else nullcontext() as folder,
         _made(call, Path(folder, "dry") if folder else call.collection, new) as made,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ from retrieval.protocols import AssetStore, Place
 from retrieval.registry import open_asset_store, schemes
 from retrieval.schema import SkipReason, uri_of
 
-# What each scheme needs to be tested: the URL of a store whose data goes with the folder.
-TEST_URLS = {"folder": "folder:", "inplace": "inplace:"}
+# What each scheme needs to be tested: the URL of a store whose data goes with the folder, or
+# nothing where that is a server's, which the test starts.
+TEST_URLS = {"folder": "folder:", "inplace": "inplace:", "s3": None}
+KEEP_COPIES = ("folder", "s3")
 
 BYTES = bytes(range(256)) * 5_000  # more than one chunk
 ASSET = hashlib.sha256(BYTES).hexdigest()
@@ -24,6 +27,12 @@ ABSENT = "ab" * 32
 NO_IDS = ["", "..", "../../etc/passwd", ASSET[:-1], ASSET.upper(), "none"]
 
 Opener = Callable[..., AssetStore]
+
+
+def _params(schemes: Iterable[str]) -> list[object]:
+    """Those of a server are marked."""
+    marks = {True: [pytest.mark.services], False: []}
+    return [pytest.param(name, marks=marks[TEST_URLS[name] is None]) for name in schemes]
 
 
 @pytest.fixture
@@ -43,23 +52,38 @@ def source(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def opener(home: Path, source: Path) -> Opener:
-    """Opens a store of the collection by its URL."""
+def opener(home: Path, source: Path) -> Iterator[Opener]:
+    """Opens a store of the collection by its URL, any number of times; closes what is open."""
+    stores: list[AssetStore] = []
 
     def locate(asset: str) -> list[str]:
         places = ["https://example.org/a.jpg", uri_of(source.parent / "gone.jpg"), uri_of(source)]
         return places if asset == ASSET else []
 
     def open_it(url: str, *, read_only: bool = False) -> AssetStore:
-        return open_asset_store(Place(url, home, read_only), locate)
+        stores.append(open_asset_store(Place(url, home, read_only), locate))
+        return stores[-1]
 
-    return open_it
+    yield open_it
+    for store in stores:
+        store.close()
 
 
-@pytest.fixture(params=TEST_URLS)
+def _of(request: pytest.FixtureRequest, opener: Opener) -> Opener:
+    url = TEST_URLS[request.param]
+    return partial(opener, url or request.getfixturevalue(f"{request.param}_server").url())
+
+
+@pytest.fixture(params=_params(TEST_URLS))
 def opened(request: pytest.FixtureRequest, opener: Opener) -> Opener:
     """Opens the store of each scheme in turn."""
-    return lambda *, read_only=False: opener(TEST_URLS[request.param], read_only=read_only)
+    return _of(request, opener)
+
+
+@pytest.fixture(params=_params(KEEP_COPIES))
+def keeper(request: pytest.FixtureRequest, opener: Opener) -> Opener:
+    """Opens the store of each scheme that keeps copies."""
+    return _of(request, opener)
 
 
 def test_every_scheme_has_a_test_url() -> None:
@@ -101,6 +125,33 @@ def test_deleting_leaves_the_users_file(opened: Opener, source: Path) -> None:
 # ---- copies
 
 
+@pytest.mark.parametrize("size", [0, 1, len(BYTES)])
+def test_a_copy_is_kept_by_its_hash(keeper: Opener, size: int) -> None:
+    store, data = keeper(), BYTES[:size]
+    asset, other = (hashlib.sha256(part).hexdigest() for part in (data, b"other"))
+    assert store.copies
+    store.put(asset, io.BytesIO(data))
+    store.put(other, io.BytesIO(b"other"))
+    for each in (store, keeper(read_only=True)):
+        assert list(each.scan()) == sorted([asset, other])
+        with each.open(asset) as file:
+            assert file.read() == data
+    store.delete(asset)
+    for each in (store, keeper(read_only=True)):
+        assert list(each.scan()) == [other]
+        assert not each.exists(asset)
+        with pytest.raises(FileNotFoundError):
+            each.open(asset)
+
+
+def test_a_copy_is_taken_from_where_the_file_stands(keeper: Opener) -> None:
+    for _ in range(2):
+        file = io.BytesIO(b"before" + BYTES)
+        file.seek(6)
+        keeper().put(ASSET, file)
+        assert content_of(keeper()) == BYTES
+
+
 def files_below(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
@@ -132,34 +183,36 @@ def test_a_folder_may_be_anywhere(opener: Opener, home: Path, tmp_path: Path) ->
     assert files_below(home) == []
 
 
-def test_a_file_that_changed_is_refused_and_nothing_kept(opener: Opener, home: Path) -> None:
-    store = opener("folder:")
+def test_a_file_that_changed_is_refused_and_nothing_kept(keeper: Opener, home: Path) -> None:
+    store = keeper()
     with pytest.raises(BadInputError) as caught:
         store.put(ASSET, io.BytesIO(BYTES + b"more"))
     assert caught.value.reason is SkipReason.CHANGING
-    assert files_below(home) == []
+    assert list(store.scan()) == files_below(home) == []
     store.put(ASSET, io.BytesIO(BYTES))
-    with pytest.raises(BadInputError):
-        store.put(ASSET, io.BytesIO(b"less"))
+    for changed in (b"less", BYTES[::-1]):
+        with pytest.raises(BadInputError):
+            store.put(ASSET, io.BytesIO(changed))
     assert content_of(store) == BYTES
 
 
-def test_a_file_that_cannot_be_read_is_not_the_stores_fault(opener: Opener, home: Path) -> None:
+def test_a_file_that_cannot_be_read_is_not_the_stores_fault(keeper: Opener, home: Path) -> None:
     class Broken(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
             raise OSError(5, "Input/output error")
 
     with pytest.raises(BadInputError) as caught:
-        opener("folder:").put(ASSET, Broken())
+        keeper().put(ASSET, Broken())
     assert caught.value.reason is SkipReason.UNREADABLE
-    assert files_below(home) == []
+    assert list(keeper().scan()) == files_below(home) == []
 
 
-def test_an_asset_that_is_no_hash_is_refused(opener: Opener, home: Path) -> None:
+def test_an_asset_that_is_no_hash_is_refused(keeper: Opener, home: Path) -> None:
     for asset in NO_IDS:
         with pytest.raises(ValueError, match="64 hex digits"):
-            opener("folder:").put(asset, io.BytesIO(b""))
-    assert list(home.iterdir()) == []
+            keeper().put(asset, io.BytesIO(b""))
+        keeper().delete(asset)
+    assert list(keeper().scan()) == list(home.iterdir()) == []
 
 
 def test_a_torn_copy_is_no_asset_and_is_swept(opener: Opener, home: Path) -> None:
@@ -182,8 +235,8 @@ def test_a_damaged_copy_is_replaced(opener: Opener, home: Path) -> None:
     assert content_of(store) == BYTES
 
 
-def test_read_only_refuses_to_write_and_makes_nothing(opener: Opener, home: Path) -> None:
-    store = opener("folder:", read_only=True)
+def test_read_only_refuses_to_write_and_makes_nothing(keeper: Opener, home: Path) -> None:
+    store = keeper(read_only=True)
     for write in (lambda: store.put(ASSET, io.BytesIO(BYTES)), lambda: store.delete(ASSET)):
         with pytest.raises(StoreUnreachableError) as caught:
             write()
