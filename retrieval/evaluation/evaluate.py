@@ -105,13 +105,7 @@ def evaluate(
         EcholensError: what the encoder or the searcher raises.
     """
     options = options or EvaluateOptions()
-    for name in options.measures:
-        parse_measure(name)
-    if not options.exact and (searcher is None or options.folds > 1):
-        raise UsageError(
-            "Nothing would be measured: a collection is never searched in folds.",
-            advice="Leave out the folds, or measure the exact way.",
-        )
+    _check(options, searcher)
     dataset = identified(dataset, embedding.documents.limits, embedding.documents.watch)
     if searcher is not None:
         dataset = searcher.known(dataset)
@@ -158,6 +152,17 @@ def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
         degraded=any(one.degraded for one in evaluations),
         data={direction: data for one in evaluations for direction, data in one.data.items()},
     )
+
+
+def _check(options: EvaluateOptions, searcher: Searcher | None) -> None:
+    """Refuse what doesn't need the data to be refused."""
+    for name in options.measures:
+        parse_measure(name)
+    if not options.exact and (searcher is None or options.folds > 1):
+        raise UsageError(
+            "Nothing would be measured: a collection is never searched in folds.",
+            advice="Leave out the folds, or measure the exact way.",
+        )
 
 
 def _readable(dataset: Dataset, embedding: Embedding) -> Dataset:
