@@ -227,7 +227,7 @@ def listed(data: Dataset, queries: FloatArray, corpus: FloatArray) -> Mapping[in
 
 def by_labels(data: Dataset, queries: FloatArray, corpus: FloatArray) -> Figures:
     """COCO's own R@K over 5K, and the further judgements'."""
-    further = further_qrels(data, backwards=data.queries[0].modality == "image").qrels
+    further = further_qrels(data).qrels
     figures = {
         f"{label}_r{k}": value
         for label, qrels in (("coco_5k", data.qrels), ("cxc", further["CxC"]))

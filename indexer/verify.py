@@ -33,7 +33,7 @@ from .ledger import CHUNK
 from .opening import Session, locked, looking, prove_encoders, undisturbed, writing
 from .report import VerifyReport
 from .salvage import Salvage
-from .write import Writer, is_caption
+from .write import Writer
 
 T = TypeVar("T")
 SAMPLE = 32
@@ -215,7 +215,7 @@ class _Check:
     def _lacks(self, sighting: Sighting, documents: Sequence[Document]) -> Iterator[str]:
         known = {document.id for document in documents}
         captions = self.writer.captions(sighting.asset, [sighting])
-        if all(is_caption(document) for document in documents):
+        if all(document.is_caption for document in documents):
             yield "has no document"
         if any(caption.document.id not in known for caption in captions):
             yield "lacks the document of a caption"

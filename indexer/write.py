@@ -142,7 +142,7 @@ class Writer:
         }
         content = set(wanted)
         if drafts is None:
-            content = {document.id for document in known if not is_caption(document)}
+            content = {document.id for document in known if not document.is_caption}
         captions = self.captions(asset, [*others, *(e.sighting for e in members)])
         known_ids = {document.id for document in known}
         wanted.update((c.document.id, c) for c in captions if c.document.id not in known_ids)
@@ -204,7 +204,7 @@ class Writer:
         documents = store.of_assets([asset]).get(asset, [])
         if left:
             captions = {c.document.id for c in self.captions(asset, left)}
-            documents = [d for d in documents if is_caption(d) and d.id not in captions]
+            documents = [d for d in documents if d.is_caption and d.id not in captions]
         self._delete(documents)
         if not left:
             self._backends.assets.delete(asset)
@@ -244,11 +244,6 @@ def _with_drafts(entry: Entry, spare: Mapping[str, tuple[Draft, ...]]) -> Entry:
     if entry.drafts is not None or drafts is None:
         return entry
     return replace(entry, drafts=drafts, row=replace(entry.row, outcome="indexed"))
-
-
-def is_caption(document: Document) -> bool:
-    """Whether a document is a caption of its asset, rather than a part of its bytes."""
-    return document.kind == "passage" and document.span is None
 
 
 def _holds(row: Row, asset: str) -> bool:

@@ -30,7 +30,6 @@ from .query.parse import Part, Query
 from .query.where import holds, parse_where
 from .schema import Channel, FieldValue, FloatArray, Modality
 
-LEFT_OUT = "images that the filter leaves out"
 ASKED = 200  # queries of index recall, evenly spread
 
 
@@ -91,12 +90,12 @@ class DeployedCollection:
             asset: next((p.fields for p in places if holds(self.filter, p.fields)), {})
             for asset, places in seen.items()
         }
-        known = without_pictures(dataset, left_out, LEFT_OUT)
+        known = without_pictures(dataset, left_out, "images that the filter leaves out")
         return replace(
             known,
             queries=tuple(_with_fields(item, fields) for item in known.queries),
             corpus=tuple(_with_fields(item, fields) for item in known.corpus),
-            problems=dataset.problems,
+            problems=dataset.problems,  # a filter is a wish, and no fault of the data
         )
 
     def open(self, task: Task) -> DeployedTask | None:

@@ -126,7 +126,7 @@ def _pictures(collection: Collection) -> Iterator[Document]:
 
 def _captions(collection: Collection) -> Iterator[Document]:
     for document in collection.backends.documents.scan():
-        if document.kind == "passage" and document.span is None and document.text:
+        if document.is_caption and document.text:
             yield document
 
 

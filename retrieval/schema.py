@@ -163,6 +163,11 @@ class Document:
     span: Span | None = None
     text: str | None = None
 
+    @property
+    def is_caption(self) -> bool:
+        """Whether it is a caption of its asset, rather than a part of its bytes."""
+        return self.kind == "passage" and self.span is None
+
     @classmethod
     def of(
         cls, asset: str, kind: Kind, channel: str, span: Span | None = None, text: str | None = None

@@ -30,6 +30,8 @@ from .perturb import Change
 from .placed import ranks_among
 from .qrels import COPIES, judged
 from .schema import (
+    IMAGE_TO_TEXT,
+    TEXT_TO_IMAGE,
     Dataset,
     Estimate,
     Evaluation,
@@ -55,7 +57,6 @@ from .tasks import (
 )
 
 FIRST = 10  # documents of each query that are kept for the report
-RSUM_OF = ("text to image", "image to text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +190,7 @@ def _plans(dataset: Dataset, options: EvaluateOptions) -> tuple[list[_Plan], lis
         )
     whole = options.folds == 1 and options.queries is None and not options.held_in
     for number, direction in enumerate(directions(dataset) if options.backwards else [dataset]):
-        further = further_qrels(direction, backwards=bool(number))
+        further = further_qrels(direction)
         note = further.note
         if further.qrels and not whole:
             note = f"{' and '.join(further.qrels)} judge the whole test split, asked without folds."
@@ -313,8 +314,8 @@ def _rsums(found: Sequence[Measurement]) -> dict[Key, Estimate]:
     by_key = {one.key: one for one in found}
     sums = {}
     for key, one in by_key.items():
-        other = by_key.get(replace(key, direction=RSUM_OF[1]))
-        if key.direction == RSUM_OF[0] and other is not None:
+        other = by_key.get(replace(key, direction=IMAGE_TO_TEXT))
+        if key.direction == TEXT_TO_IMAGE and other is not None:
             both = [(one.ranks, one.clusters), (other.ranks, other.clusters)]
             sums[replace(key, direction="both")] = rsum(both)
     return sums

@@ -15,7 +15,16 @@ from decimal import Decimal, InvalidOperation
 
 from ..errors import UsageError
 from .measures import parse_measure, values_of
-from .schema import WAYS, Evaluation, Key, Measurement, foremost, headline
+from .schema import (
+    IMAGE_TO_TEXT,
+    TEXT_TO_IMAGE,
+    WAYS,
+    Evaluation,
+    Key,
+    Measurement,
+    foremost,
+    headline,
+)
 
 RSUM = "rsum"  # in percent, of both directions
 
@@ -25,7 +34,7 @@ _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
-_SHORT = {"t2i": "text to image", "i2t": "image to text"}
+_SHORT = {"t2i": TEXT_TO_IMAGE, "i2t": IMAGE_TO_TEXT}
 _FORM = re.compile(r"(?:([^:<>=]*):)?([^:<>=]+)(>=|<=|>|<)([^:<>=%]+)(%?)")
 _DIRECTION = re.compile("(image|text|queries) to (image|text|documents)")
 _EXAMPLE = "Write it like: r@10>=0.60, t2i:r@1>25%, medr<=20 or rsum>=300."

@@ -49,7 +49,7 @@ def keys_of(direction: Dataset, documents: DocumentStore) -> list[str | None]:
         (asset, _words(document.text)): document.id
         for asset, of_asset in documents.of_assets(sorted(set(pictures.values()) - {""})).items()
         for document in of_asset
-        if document.kind == "passage" and document.span is None and document.text is not None
+        if document.is_caption and document.text is not None
     }
     pictures_of = owners(direction)
     found = (

@@ -42,15 +42,15 @@ class FurtherQrels:
     note: str = ""
 
 
-def further_qrels(dataset: Dataset, backwards: bool) -> FurtherQrels:
+def further_qrels(dataset: Dataset) -> FurtherQrels:
     """The further judgements of a data set with COCO's ids; none, and no note, of any other.
 
     Args:
-        dataset: texts and pictures, whichever of them ask.
-        backwards: True for those of image to text, False for text to image.
+        dataset: texts and pictures; the judgements are those of the side that asks.
     """
     if dataset.ids != COCO:
         return FurtherQrels()
+    backwards = dataset.queries[0].modality == "image"
     metrics = _metrics()
     if metrics is None:
         what = f"{ECCV} and {CXC} were not measured: `pip install 'echolens[eccv]'` brings them."

@@ -23,6 +23,7 @@ Float64Array = NDArray[np.float64]
 Qrels = Mapping[str, Mapping[str, float]]  # query id -> id in the corpus -> gain; above 0: relevant
 
 EXAMPLES = 5  # ids or names that a `Problem` gives
+TEXT_TO_IMAGE, IMAGE_TO_TEXT = "text to image", "image to text"  # directions
 WAYS = ("deployed", "exact", "run")  # the first that a direction has stands for it
 
 

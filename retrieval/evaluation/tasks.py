@@ -20,12 +20,11 @@ from ..errors import UsageError
 from ..schema import FieldValue
 from .perturb import Change
 from .qrels import owners, turned
-from .schema import Dataset, Item, Key, Qrels
+from .schema import TEXT_TO_IMAGE, Dataset, Item, Key, Qrels
 from .significance import MOST_SLICES
 
 LENGTH = "length"
 LANGUAGE = "language"
-TEXT_TO_IMAGE = "text to image"
 _LENGTHS = ((5, "1 to 5 words"), (10, "6 to 10 words"), (20, "11 to 20 words"))
 _LONGER = "21 words or more"
 _DENSE = re.compile("[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
