@@ -83,7 +83,7 @@ def _folder(plots: str | None) -> Path | None:
     from retrieval.evaluation.schema import Evaluation
 
     folder = Path(os.path.expanduser(plots))
-    draw(Evaluation({}, ()), folder, {})  # draws nothing, and needs what all plots need
+    draw(Evaluation({}, ()), folder)  # draws nothing, and needs what all plots need
     _check_writable(folder)
     return folder
 
@@ -184,7 +184,7 @@ def _draw(call: Call, evaluation: Evaluation, folder: Path | None) -> Sequence[P
         return ()
     from retrieval.evaluation.plots import draw
 
-    pictures = draw(evaluation, folder, evaluation.data)
+    pictures = draw(evaluation, folder)
     call.note(f"plots: {', '.join(map(str, pictures))}")
     return pictures
 

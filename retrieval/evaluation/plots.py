@@ -8,7 +8,7 @@ matplotlib (the sheet is lettered by `previews`, which finds fonts for every scr
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from ..durable import replace_file
 from ..errors import NotInstalledError, StoreUnreachableError
 from .measures import first_rank, parse_measure, values_of
 from .report import shown_rank
-from .schema import Dataset, Evaluation, Float64Array, Measurement, headline
+from .schema import Evaluation, Float64Array, Measurement, headline
 from .significance import estimates
 from .worst import worst_sheet
 
@@ -33,14 +33,12 @@ _TICKS = (1, 2, 5, 10, 20, 50, 100)
 _DPI = 160
 
 
-def draw(evaluation: Evaluation, folder: Path, datasets: Mapping[str, Dataset]) -> list[Path]:
+def draw(evaluation: Evaluation, folder: Path) -> list[Path]:
     """Write recall_curve.png, ranks.png and worst.png; what there was nothing for is left out.
 
     Args:
-        evaluation: what was measured.
+        evaluation: what was measured; the sheet needs its `data`.
         folder: made, if it isn't there; files of these names are replaced.
-        datasets: by direction, the very ones that were measured: `Measurement.first` are places in
-            their corpora.
 
     Raises:
         NotInstalledError: matplotlib isn't here.
@@ -57,7 +55,7 @@ def draw(evaluation: Evaluation, folder: Path, datasets: Mapping[str, Dataset]) 
     drawings = {
         "recall_curve.png": _recall_curves(figure_of, evaluation),
         "ranks.png": _rank_histograms(figure_of, evaluation),
-        "worst.png": worst_sheet(evaluation, datasets),
+        "worst.png": worst_sheet(evaluation),
     }
     written = []
     for name, png in drawings.items():

@@ -7,7 +7,6 @@ shows. Never: a store, an encoder; leaves an answer out because its picture is b
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -25,11 +24,11 @@ FIRST = 3  # documents shown that came first instead
 _TILE_PX = 200
 
 
-def worst_sheet(evaluation: Evaluation, datasets: Mapping[str, Dataset]) -> bytes:
+def worst_sheet(evaluation: Evaluation) -> bytes:
     """A PNG of the worst queries of each direction, one a line; empty when none went wrong."""
     sheets = []
     for direction, row in headline(evaluation.measurements).items():
-        data = datasets.get(direction)
+        data = evaluation.data.get(direction)
         places = worst_of(row)
         if data is None or not places:
             continue

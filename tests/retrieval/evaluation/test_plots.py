@@ -76,7 +76,9 @@ def row(key: Key, ranks: list[float], depth: int | None = None) -> Measurement:
 
 
 RANKS = [1, 2, 7, 3, math.inf, 20, 1, 5.0]
-BOTH = Evaluation({}, (row(Key(T2I), RANKS, 100), row(Key(I2T, legs="fused"), RANKS, 100)))
+BOTH = Evaluation(
+    {}, (row(Key(T2I), RANKS, 100), row(Key(I2T, legs="fused"), RANKS, 100)), data=DATA
+)
 
 
 def size_of(path: Path) -> tuple[int, int]:
@@ -88,45 +90,43 @@ def size_of(path: Path) -> tuple[int, int]:
 
 def test_three_whole_pictures_and_nothing_else(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "plots"
-    written = draw(BOTH, folder, DATA)
+    written = draw(BOTH, folder)
     assert {path.name for path in written} == NAMES
     assert {path.name for path in folder.iterdir()} == NAMES
     assert all(min(size_of(path)) > 300 for path in written)
 
 
 def test_drawing_again_gives_the_same_pictures(tmp_path: Path) -> None:
-    before = [path.read_bytes() for path in draw(BOTH, tmp_path, DATA)]
-    assert [path.read_bytes() for path in draw(BOTH, tmp_path, DATA)] == before
+    before = [path.read_bytes() for path in draw(BOTH, tmp_path)]
+    assert [path.read_bytes() for path in draw(BOTH, tmp_path)] == before
 
 
 def test_a_direction_has_a_panel(tmp_path: Path) -> None:
     one = replace(BOTH, measurements=BOTH.measurements[:1])
-    for path in draw(one, tmp_path / "one", DATA)[:2]:
+    for path in draw(one, tmp_path / "one")[:2]:
         assert (
             size_of(tmp_path / "one" / path.name)[0]
-            < size_of({both.name: both for both in draw(BOTH, tmp_path / "both", DATA)}[path.name])[
-                0
-            ]
+            < size_of({both.name: both for both in draw(BOTH, tmp_path / "both")}[path.name])[0]
         )
 
 
 def test_what_there_is_nothing_for_is_left_out(tmp_path: Path) -> None:
-    assert draw(Evaluation({}, ()), tmp_path, {}) == []
-    perfect = Evaluation({}, (row(Key(T2I), [1.0] * 4),))
-    assert {path.name for path in draw(perfect, tmp_path, DATA)} == NAMES - {"worst.png"}
-    assert {path.name for path in draw(BOTH, tmp_path, {})} == NAMES - {"worst.png"}
+    assert draw(Evaluation({}, ()), tmp_path) == []
+    perfect = Evaluation({}, (row(Key(T2I), [1.0] * 4),), data=DATA)
+    assert {path.name for path in draw(perfect, tmp_path)} == NAMES - {"worst.png"}
+    assert {path.name for path in draw(replace(BOTH, data={}), tmp_path)} == NAMES - {"worst.png"}
 
 
 @pytest.mark.parametrize("ranks", [[math.inf] * 3, [1.0], [200_000.0, 3.0]])
 def test_odd_ranks_are_drawn(tmp_path: Path, ranks: list[float]) -> None:
     rows = (row(Key(T2I), ranks), *(row(Key(T2I, changed=f"blur:{n}"), ranks) for n in range(9)))
-    assert len(draw(Evaluation({}, rows), tmp_path, DATA)) >= 2
+    assert len(draw(Evaluation({}, rows, data=DATA), tmp_path)) >= 2
 
 
 def test_a_picture_that_is_gone_costs_its_tile_only(tmp_path: Path) -> None:
     gone = replace(PICTURES[4], media=Memory("gone.png", b""))
     data = replace(DATA[T2I], corpus=(*PICTURES[:4], gone, *PICTURES[5:]))
-    assert draw(BOTH, tmp_path, {T2I: data})[-1].name == "worst.png"
+    assert draw(replace(BOTH, data={T2I: data}), tmp_path)[-1].name == "worst.png"
 
 
 def test_without_matplotlib_the_extra_is_named(
@@ -134,7 +134,7 @@ def test_without_matplotlib_the_extra_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(NotInstalledError) as error:
-        draw(BOTH, tmp_path, DATA)
+        draw(BOTH, tmp_path)
     assert "pip install 'echolens[plots]'" in error.value.advice
     assert list(tmp_path.iterdir()) == []
 
@@ -142,7 +142,7 @@ def test_without_matplotlib_the_extra_is_named(
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StoreUnreachableError, match="can't be made"):
-        draw(BOTH, tmp_path / "file" / "plots", DATA)
+        draw(BOTH, tmp_path / "file" / "plots")
 
 
 # --- bins and labels --------------------------------------------------------------------------
