@@ -24,7 +24,7 @@ test: $(TEST)/installed.toml
 	$(TEST)/bin/ruff check .
 	$(TEST)/bin/mypy
 	$(TEST)/bin/lint-imports
-	$(TEST)/bin/python -m pytest -n 2
+	$(TEST)/bin/python -m pytest -n 2 --dist loadgroup
 
 starter: $(STARTER)/installed.toml
 	@test -n "$(DATA)" || { echo "error: name the photos: make starter DATA=folder" >&2; exit 2; }

@@ -166,8 +166,10 @@ class Writer:
         """Make a batch durable, in the order that the module's docstring gives."""
         new = [encodable.document for encodable in plan.encodables]
         self._ledger.intend_arrivals((d.asset, d.id, d.channel) for d in new if d.channel)
+        by_id = {document.id: document for document in new}
         for key, vectors in encoded.items():
-            self._backends.vectors[key].upsert(vectors.ids, vectors.vectors)
+            documents = [by_id[id_] for id_ in vectors.ids]
+            self._backends.vectors[key].upsert(vectors.ids, vectors.vectors, documents)
         self._backends.documents.upsert(new, [entry.sighting for entry in entries])
         self._delete(plan.stale)
         self._ledger.arrived(entry.row for entry in entries)

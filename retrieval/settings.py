@@ -97,6 +97,15 @@ def load_settings() -> Settings:
     return Settings(**values)
 
 
+def environment(prefix: str) -> dict[str, str]:
+    """The environment's variables of a prefix, by what follows it in lower case."""
+    return {
+        name.removeprefix(prefix).lower(): value
+        for name, value in os.environ.items()
+        if name.startswith(prefix) and value
+    }
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))

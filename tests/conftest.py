@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.encoders import plugin_path
-from tests.services import CREDENTIALS, S3Server, running
+from tests.services.process import running
+from tests.services.s3 import CREDENTIALS, S3Server
 
 ROOT = Path(__file__).parent.parent
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.services import S3Server, answers, running
+from tests.services.process import answers, running
+from tests.services.s3 import S3Server
 
 
 @pytest.mark.services

@@ -3,10 +3,11 @@
 Gets: a filter, a document store. Gives: a `Gate`. Touches: read methods of the stores. Never:
 parses a ``where`` (see `where`).
 
-A store that filters gets the filter. Another is searched, and what comes back is checked against
-the document store; when hardly any of it passes and few documents are admitted at all, exactly
-these are scored, else the search goes deeper until k are found or the end is reached. What comes
-back is always checked: a vector without a document is invisible.
+A filter is about sightings, so the document store alone compiles it, and words are searched under
+it. A vector store is searched without, and what comes back is checked against the document store;
+when hardly any of it passes and few documents are admitted at all, exactly these are scored, else
+the search goes deeper until k are found or the end is reached. What comes back is always checked: a
+vector without a document is invisible.
 """
 
 from __future__ import annotations
@@ -66,13 +67,12 @@ class Gate:
         self._members: dict[str, list[Document]] = {}
 
     def search(self, store: VectorStore, vector: FloatArray, depth: int) -> Ranking:
-        """The `depth` best documents for a (dim,) vector, the filter applied as suits the store.
+        """The `depth` best documents for a (dim,) vector, under the filter where it lets few pass.
 
         Some of them may be invisible still: `groups` tells.
         """
         if not isinstance(self._admitted, Sequence):
-            where = self.where if store.filters else None
-            ranking = store.search(vector[None], depth, where=where)[0]
+            ranking = store.search(vector[None], depth)[0]
             if self._lets_through(ranking.ids):
                 return ranking
             # Asked late and once: that a filter admits most is seen without counting them.

@@ -6,14 +6,13 @@ Never: a score of its own (`ranking.rank` alone gives scores).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from shutil import rmtree
-from typing import Any
 
 import numpy as np
 
 from ..protocols import Place, Problem
-from ..schema import Channel, Filter, FloatArray, Ranking
+from ..schema import Channel, Document, FloatArray, Ranking
 from ..vectors import fault
 from .catalogue import ID_BYTES
 from .files import ByteArray
@@ -29,8 +28,6 @@ class SegmentStore:
     A subclass may override `nominate`, with the promise that no row of the k best is missing.
     """
 
-    filters = False
-
     def __init__(self, place: Place, channel: Channel) -> None:
         """Open the channel's vectors; for writing, make them if they may be new."""
         folder = place.directory / "vectors" / channel.space / channel.modality
@@ -45,9 +42,9 @@ class SegmentStore:
         self,
         ids: Sequence[str],
         vectors: FloatArray,
-        fields: Sequence[Mapping[str, Any]] | None = None,  # noqa: ARG002 (the protocol's)
+        documents: Sequence[Document] | None = None,  # noqa: ARG002 (the protocol's)
     ) -> None:
-        """Write (n, dim) vectors under n ids; ``fields`` are not used. See `VectorStore`."""
+        """Write (n, dim) vectors under n ids; nothing is kept beside them. See `VectorStore`."""
         raw = _checked_ids(ids)
         self.segments.append(raw, _checked_unit(vectors, (len(ids), self.dim)))
 
@@ -56,17 +53,14 @@ class SegmentStore:
         queries: FloatArray,
         k: int,
         *,
-        where: Filter | None = None,
         within: Collection[str] | None = None,
     ) -> list[Ranking]:
         """The k best for each of (q, dim) queries of norm 1. See `VectorStore`.
 
         Raises:
-            ValueError: ``where`` given, k below 0, queries of a wrong shape, not finite, or of a
+            ValueError: k below 0, queries of a wrong shape, not finite, or of a
                 norm further than 1e-3 from 1.
         """
-        if where is not None:
-            raise ValueError("this store compiles no filters; `where` must be None")
         if k < 0:
             raise ValueError(f"k is {k}")
         unit = _checked_unit(queries, (len(queries), self.dim))

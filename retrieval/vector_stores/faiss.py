@@ -22,7 +22,7 @@ import math
 import os
 import threading
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ import numpy as np
 
 from ..errors import CorruptError
 from ..protocols import Place
-from ..schema import Channel, FloatArray
+from ..schema import Channel, Document, FloatArray
 from ..segments import RowArray, SegmentStore, Snapshot, candidates, rounding, sweep, threshold
 
 _FORMAT = 1
@@ -79,10 +79,10 @@ class FaissStore(SegmentStore):
         self,
         ids: Sequence[str],
         vectors: FloatArray,
-        fields: Sequence[Mapping[str, Any]] | None = None,
+        documents: Sequence[Document] | None = None,
     ) -> None:
-        """Write (n, dim) vectors under n ids; ``fields`` are not used. See `VectorStore`."""
-        super().upsert(ids, vectors, fields)
+        """Write (n, dim) vectors under n ids; nothing is kept beside them. See `VectorStore`."""
+        super().upsert(ids, vectors, documents)
         self._remove_stale()
 
     def delete(self, ids: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from retrieval.asset_stores.s3.address import parse
 from tests import corpus
-from tests.services import SECRET_KEY, S3Server
+from tests.services.s3 import SECRET_KEY, S3Server
 
 from .command import run
 

@@ -20,7 +20,8 @@ from retrieval.errors import StoreUnreachableError, UsageError
 from retrieval.protocols import Place
 from tests import corpus
 from tests.end_to_end.command import run
-from tests.services import CREDENTIALS, free_ports
+from tests.services.process import free_ports
+from tests.services.s3 import CREDENTIALS
 
 BYTES = bytes(range(256)) * 40
 ASSET = hashlib.sha256(BYTES).hexdigest()

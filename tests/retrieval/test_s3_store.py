@@ -24,7 +24,7 @@ from retrieval.asset_stores.s3.address import parse
 from retrieval.errors import BadInputError, CorruptError, EcholensError, StoreUnreachableError
 from retrieval.protocols import Place
 from retrieval.registry import open_asset_store
-from tests.services import ACCESS_KEY, SECRET_KEY, S3Server
+from tests.services.s3 import ACCESS_KEY, SECRET_KEY, S3Server
 
 pytestmark = pytest.mark.services
 

