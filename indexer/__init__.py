@@ -8,7 +8,7 @@ print(index(["~/Pictures"], photos).accounting())
 
 from .aliases import Exported, export, export_alias
 from .manage import failures, remove, status
-from .opening import create
+from .opening import attach, create
 from .pipeline import IndexOptions, index
 from .report import Failure, IndexReport, Progress, Stage, Status, VerifyReport
 from .verify import verify
@@ -22,6 +22,7 @@ __all__ = [
     "Stage",
     "Status",
     "VerifyReport",
+    "attach",
     "create",
     "export",
     "export_alias",

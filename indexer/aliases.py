@@ -26,13 +26,13 @@ from retrieval import registry
 from retrieval.collection import Collection
 from retrieval.durable import sync_folder
 from retrieval.errors import EncoderMismatchError, StoreUnreachableError, UsageError
-from retrieval.manifest import write_manifest
 from retrieval.probes import check_nearest, check_vectors, encode_probes, probe_inputs
 from retrieval.protocols import Encoder, Exportable
 from retrieval.schema import Alias, Channel, Compute, FloatArray, Modality, Precision, Role
 from retrieval.settings import Settings, load_settings
 
 from .opening import Session, writing
+from .sharing import keep_manifest
 
 TOWERS: tuple[Modality, ...] = ("text", "image")
 Expected = Mapping[Modality, Callable[[], FloatArray]]
@@ -174,7 +174,7 @@ def _record(session: Session, space: str, exported: Exported) -> None:
         else c
         for c in backends.manifest.channels
     )
-    write_manifest(backends.directory, replace(backends.manifest, channels=channels))
+    keep_manifest(backends, replace(backends.manifest, channels=channels))
 
 
 def _source(session: Session, channel: Channel) -> Encoder:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from retrieval.collection import Collection
 from retrieval.errors import UsageError
-from retrieval.manifest import write_manifest
 from retrieval.schema import SkipReason, printable, uri_of
 
 from .fields import FieldTypes
@@ -24,6 +23,7 @@ from .opening import Session, writing
 from .removed import removed_in, write_removed
 from .report import Failure, Status
 from .schema import Paths, paths_of
+from .sharing import keep_manifest
 from .write import Writer
 
 _ASSET = re.compile(r"[0-9a-f]{64}")
@@ -113,7 +113,7 @@ def _forget_fields(session: Session) -> None:
     types = FieldTypes(dict(manifest.fields))
     types.keep(session.backends.documents.fields())
     if types.known != manifest.fields:
-        write_manifest(session.backends.directory, replace(manifest, fields=types.known))
+        keep_manifest(session.backends, replace(manifest, fields=types.known))
 
 
 def _named(path: str, ledger: Ledger) -> Iterator[Row]:

@@ -1,7 +1,8 @@
-"""Making a collection, and opening one for writing.
+"""Making a collection, attaching one that is shared, and opening one for writing.
 
 Gets: a name, store and encoder URLs. Gives: a `Collection`, or a `Session` that may write to it.
-Touches: the collection's folder: its manifest, probes and lock. Never: a document.
+Touches: the collection's folder: its manifest, probes and lock; its records where it is shared.
+Never: a document.
 
 The manifest is written last, after the stores were made, so a collection is there whole or not at
 all, and a store that is missing later was lost and is no empty one. What a creation that was killed
@@ -15,7 +16,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -31,14 +32,16 @@ from retrieval.errors import (
 )
 from retrieval.manifest import NAME, Manifest, read_manifest, write_manifest
 from retrieval.probes import Probes, check_encoder, make_probes, write_probes
-from retrieval.protocols import Encoder
+from retrieval.protocols import Encoder, Place
 from retrieval.query.backends import Backends
 from retrieval.schema import Channel, Modality
 from retrieval.settings import Settings, load_settings
 
 from .fields import BUILT_IN
+from .lease import leased
 from .ledger import Ledger
 from .removed import teach
+from .sharing import publish, published, refuse_published
 
 LOCK = ".lock"
 INDEXED_MODALITIES: tuple[Modality, ...] = tuple(registry.MODALITIES)
@@ -96,6 +99,41 @@ def create(
     return Collection(directory, settings)
 
 
+def attach(
+    name: str | os.PathLike[str] | None, url: str, *, settings: Settings | None = None
+) -> Collection:
+    """Make this machine know a collection that lies in a shared document store.
+
+    Args:
+        name: what it is called here, or its folder.
+        url: of its document store.
+        settings: the user's.
+
+    Raises:
+        UsageError: the folder is a collection already, or the store isn't one that machines share.
+        CollectionNotFoundError: there is no collection in the store.
+        StoreUnreachableError: it doesn't answer.
+    """
+    settings = settings or load_settings()
+    directory = directory_of(name, settings)
+    if (directory / NAME).exists():
+        if read_manifest(directory).documents == url:
+            return Collection(directory, settings)
+        raise UsageError(
+            f"{directory} is a collection already, and another one.",
+            advice="Give the attached one a name or a folder of its own with --collection.",
+        )
+    registry.check("document_store", url)
+    place = Place(url, directory, existing=True, host=settings.host)
+    with closing(registry.open_document_store(place)) as documents:
+        manifest, probes = published(documents, url)
+    _make_folder(directory)
+    with locked(directory):
+        write_probes(directory, probes)
+        write_manifest(directory, manifest)
+    return Collection(directory, settings)
+
+
 @contextmanager
 def writing(collection: Collection, *, prove: bool = True) -> Iterator[Session]:
     """Open a collection for its one writer, after its encoder has proved to be the same.
@@ -108,12 +146,24 @@ def writing(collection: Collection, *, prove: bool = True) -> Iterator[Session]:
         LockedError: another process is writing.
         EncoderMismatchError: the encoder isn't the one that the collection was made with.
     """
-    with locked(collection.directory), _session(collection, read_only=False) as session:
+    with locked(collection.directory), _leased_session(collection) as session:
         if prove:
             known = session.backends.probes()
             if (measured := prove_encoders(session.backends)) is not known:
                 write_probes(collection.directory, measured)
         yield session
+
+
+@contextmanager
+def _leased_session(collection: Collection) -> Iterator[Session]:
+    holder = f"{collection.settings.host or 'this machine'}:{collection.directory}"
+    with (
+        _session(collection, read_only=False) as session,
+        leased(session.backends, holder) as backends,
+    ):
+        if backends.manifest != read_manifest(collection.directory):
+            write_manifest(collection.directory, backends.manifest)
+        yield replace(session, backends=backends)
 
 
 @contextmanager
@@ -207,11 +257,13 @@ def _make_folder(directory: Path) -> None:
 def _make_stores(directory: Path, manifest: Manifest, settings: Settings) -> None:
     new = open_backends(directory, settings, read_only=False, new=manifest)
     with closing(new) as backends:
+        refuse_published(backends.documents, manifest.documents)
         if backends.documents.count() or any(s.count() for s in backends.vectors.values()):
             raise CorruptError(
                 f"{directory} holds what was indexed, and its {NAME} is missing.",
                 advice=f"Restore {NAME} from a backup, or index again into a new collection.",
             )
+        publish(backends.documents, manifest, backends.probes())
 
 
 def _make_channels(directory: Path, url: str, settings: Settings) -> tuple[Channel, ...]:

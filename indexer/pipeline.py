@@ -22,7 +22,6 @@ from threading import Thread
 
 from retrieval.collection import Collection
 from retrieval.errors import UsageError
-from retrieval.manifest import write_manifest
 from retrieval.schema import CHANNEL_OF_KIND, printable
 
 from . import registry
@@ -34,6 +33,7 @@ from .opening import Session, writing
 from .removed import removed_in, write_removed
 from .report import IndexReport, Watcher
 from .schema import Encodable, Excluded, Paths, Source, bytes_of, paths_of
+from .sharing import keep_manifest
 from .sweep import sweep
 from .tally import Tally
 from .triage import Triage
@@ -263,14 +263,14 @@ class _Run:
         manifest = self._backends.manifest
         if self._maker.types.known != manifest.fields:
             manifest = replace(manifest, fields=dict(self._maker.types.known))
-            write_manifest(self._backends.directory, manifest)
+            keep_manifest(self._backends, manifest)
             self._backends = replace(self._backends, manifest=manifest)
 
     def _calibrate(self) -> None:
         with self._tally.working("encode"):  # the built-in sentences are most of it
             manifest = calibrated(self._backends)
         if manifest != self._backends.manifest:
-            write_manifest(self._backends.directory, manifest)
+            keep_manifest(self._backends, manifest)
 
 
 def _batches(entries: Iterable[Entry], files: int) -> Iterator[list[Entry]]:

@@ -22,7 +22,7 @@ from retrieval.errors import CorruptError, EncoderMismatchError
 from retrieval.manifest import Manifest, read_manifest
 from retrieval.probes import make_probes, read_probes, write_probes
 from retrieval.protocols import DocumentStore, Place, VectorStore
-from retrieval.schema import Channel
+from retrieval.schema import Channel, is_here
 
 from .ledger import Ledger, Row
 from .ledger_file import LedgerFile
@@ -54,6 +54,7 @@ class Salvage:
     def __post_init__(self) -> None:
         self._directory = self.collection.directory
         self._manifest: Manifest = read_manifest(self._directory)
+        self._host = self.collection.settings.host
 
     def look(self) -> None:
         """Look at every part; the ledger comes first, since mending the others writes to it.
@@ -117,7 +118,7 @@ class Salvage:
                     ledger.put(
                         Row(sighting.uri, "", sighting.asset, "", "indexed")
                         for sighting in documents.scan_sightings()
-                        if sighting.uri not in removed
+                        if sighting.uri not in removed and is_here(sighting.uri)
                     )
             except CorruptError:
                 return  # nothing is known of the files then: they are all new
@@ -160,7 +161,7 @@ class Salvage:
         self, *, read_only: bool = False, existing: bool = True, anew: bool = False
     ) -> DocumentStore:
         url = self._manifest.documents
-        place = Place(url, self._directory, read_only, existing and not anew, anew)
+        place = Place(url, self._directory, read_only, existing and not anew, anew, self._host)
         return registry.open_document_store(place)
 
     def _read_documents(self) -> None:

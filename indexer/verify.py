@@ -27,7 +27,7 @@ from typing import TypeVar
 from retrieval import registry
 from retrieval.collection import Collection
 from retrieval.errors import BadInputError, MissingPartError
-from retrieval.schema import CHANNEL_OF_KIND, Document, Sighting, path_of, printable
+from retrieval.schema import CHANNEL_OF_KIND, Document, Sighting, is_here, path_of, printable
 
 from .ledger import CHUNK
 from .opening import Session, locked, looking, prove_encoders, undisturbed, writing
@@ -200,6 +200,8 @@ class _Check:
                 row, path = rows.get(sighting.uri), path_of(sighting.uri)
                 if sighting.asset in self.changing:
                     continue
+                if not is_here(sighting.uri):
+                    continue  # the ledger of another machine knows of it
                 if row is None or row.asset != sighting.asset:
                     self.found(
                         f"{printable(path)}: is in the store, not in the ledger",

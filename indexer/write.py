@@ -31,6 +31,7 @@ from retrieval.schema import (
     Kind,
     Sighting,
     SkipReason,
+    is_here,
     path_of,
 )
 
@@ -192,7 +193,8 @@ class Writer:
     def reconcile(self, asset: str) -> None:
         """Make an asset's documents follow its sightings, and these follow the ledger.
 
-        A sighting that the ledger holds with another asset or as erased is forgotten, as is one
+        Sightings on other machines stay: those machines' ledgers know of them. Of those here, one
+        that the ledger holds with another asset or as erased is forgotten, as is one
         that it doesn't hold and that departed, or whose file is gone. One that it doesn't hold and
         whose file may be there gets a row, so that the next run does it again. A caption that no
         sighting gives any more is deleted, and an asset without a sighting is erased.
@@ -214,7 +216,7 @@ class Writer:
 
     def _lost(self, asset: str, sightings: Sequence[Sighting]) -> set[str]:
         """URIs of the sightings to forget; one without a row whose file may be there gets a row."""
-        uris = [sighting.uri for sighting in sightings]
+        uris = [sighting.uri for sighting in sightings if is_here(sighting.uri)]
         rows = self._ledger.rows(uris)
         unknown = [uri for uri in uris if uri not in rows]
         departed = self._ledger.departed(unknown)

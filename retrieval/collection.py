@@ -13,24 +13,29 @@ from functools import cache, partial
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Literal, Self, cast, get_args
+from typing import Literal, Self, TypeVar, cast, get_args
 
 from . import registry
 from .errors import (
     CollectionNotFoundError,
+    CorruptError,
     MissingPartError,
     NotInstalledError,
+    StoreUnreachableError,
     UsageError,
 )
-from .manifest import NAME, Manifest, read_manifest
+from .manifest import NAME, Manifest, load_manifest, read_manifest
 from .probes import Probes, read_probes
-from .protocols import DocumentStore, Encoder, Limits, Place, VectorStore
+from .protocols import DocumentStore, Encoder, Limits, Place, SharedStore, VectorStore
 from .query.backends import AbsentStore, Backends
 from .query.engine import search
 from .query.parse import Query, parse_query
 from .query.present import Results
 from .schema import Alias, Channel, Compute, Filter, Modality
 from .settings import Settings, load_settings
+
+S = TypeVar("S")
+MANIFEST_RECORD = "manifest"  # in a document store that several machines share
 
 
 class Collection:
@@ -166,18 +171,23 @@ def open_backends(
 
     Raises:
         CorruptError: a store is missing, or damaged.
-        MissingPartError: the package of a store isn't here. For reading, a vector store without
-            its package raises that only when it is used, so that words can answer.
+        MissingPartError: a store doesn't answer, or its package isn't here. For reading, documents
+            or vectors raise that only when they are used, so that the others can answer.
     """
     manifest = new or read_manifest(directory)
-    place = partial(Place, directory=directory, read_only=read_only, existing=new is None)
+    place = partial(
+        Place, directory=directory, read_only=read_only, existing=new is None, host=settings.host
+    )
     blamed = named_by(directory) if new is None else nullcontext()
     with ExitStack() as opened, blamed:
-        documents = registry.open_document_store(place(manifest.documents))
+        at = place(manifest.documents)
+        documents = _open(partial(registry.open_document_store, at), at)
         opened.callback(documents.close)
+        manifest = manifest if new else shared_manifest(documents, manifest)
         vectors: dict[str, VectorStore] = {}
+        at = place(manifest.vectors)
         for channel in manifest.channels:
-            vectors[channel.key] = _open_vectors(place(manifest.vectors), channel)
+            vectors[channel.key] = _open(partial(registry.open_vector_store, at, channel), at)
             opened.callback(vectors[channel.key].close)
         assets = registry.open_asset_store(place(manifest.assets), partial(_locate, documents))
         opened.pop_all()
@@ -208,14 +218,37 @@ def _locate(documents: DocumentStore, asset: str) -> list[str]:
     return [sighting.uri for sighting in documents.sightings([asset]).get(asset, [])]
 
 
-def _open_vectors(place: Place, channel: Channel) -> VectorStore:
+def shared_manifest(documents: DocumentStore, known: Manifest) -> Manifest:
+    """The manifest that counts: the record in a shared document store, else the one known here.
+
+    Raises:
+        CorruptError: the store has no such record.
+        CollectionNotFoundError: the collection was moved out of the store.
+    """
+    if isinstance(documents, AbsentStore) or not isinstance(documents, SharedStore):
+        return known
+    where = f"The manifest in {known.documents}"
+    record = documents.record(MANIFEST_RECORD)
+    if record is None:
+        raise CorruptError(f"{where} is missing.", advice="Bring the store back from a backup.")
+    manifest = load_manifest(record.data, where=where)
+    if manifest.documents != known.documents:
+        raise CollectionNotFoundError(
+            f"The collection in {known.documents} was moved to `{manifest.documents}`.",
+            advice="Attach that one, if it is a server: `echolens init NAME --attach URL`.",
+        )
+    return manifest
+
+
+def _open(store: Callable[[], S], place: Place) -> S:
+    """Open a store; where it isn't to be had, a reader gets what raises that when it is used."""
     try:
-        with named_by(place.directory):
-            return registry.open_vector_store(place, channel)
-    except NotInstalledError as error:
+        with named_by(place.directory) if place.existing else nullcontext():
+            return store()
+    except (NotInstalledError, StoreUnreachableError) as error:
         if not place.read_only:
             raise
-        return cast("VectorStore", AbsentStore(error))
+        return cast("S", AbsentStore(error))
 
 
 @contextmanager

@@ -1,7 +1,10 @@
 """What a collection is: channels, store URLs, field types; kept in ``manifest.json``.
 
-Gets: the collection's folder. Gives: a frozen `Manifest`. Touches: that one file, written whole or
-not at all. Never: a secret (store URLs carry no credentials), a store.
+Gets: the collection's folder, or the bytes of a manifest. Gives: a frozen `Manifest`. Touches: that
+one file, written whole or not at all. Never: a secret (store URLs carry no credentials), a store.
+
+Of a collection whose document store is shared between machines, the manifest that counts is a
+record in that store; the file is a copy of it, which tells where the stores are.
 """
 
 from __future__ import annotations
@@ -59,7 +62,7 @@ def read_manifest(directory: Path) -> Manifest:
     """
     path = directory / NAME
     try:
-        data = json.loads(path.read_bytes())
+        data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
         if (directory / _MARK).exists():
             raise _corrupt(path, "is missing, though what was indexed is there") from error
@@ -67,13 +70,11 @@ def read_manifest(directory: Path) -> Manifest:
             f"There is no collection at {directory}.",
             advice="Make one with `echolens index FOLDER`, or name another with --collection.",
         ) from error
-    except (ValueError, RecursionError) as error:
-        raise _corrupt(path, f"is not JSON ({error})") from error
     except OSError as error:
         raise StoreUnreachableError(
             f"{path} can't be read: {error.strerror}.", advice="Check its permissions."
         ) from error
-    return _parse(data, path)
+    return load_manifest(data, where=str(path))
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
@@ -82,19 +83,38 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
     Raises:
         StoreUnreachableError: no space or no permission; what was there stays.
     """
+    replace_file(directory / NAME, dump_manifest(manifest))
+
+
+def dump_manifest(manifest: Manifest) -> bytes:
+    """The manifest as JSON, in UTF-8."""
     text = json.dumps({"format": FORMAT, **asdict(manifest)}, ensure_ascii=False, indent=2)
-    replace_file(directory / NAME, f"{text}\n".encode())
+    return f"{text}\n".encode()
 
 
-def _parse(data: Any, path: Path) -> Manifest:
+def load_manifest(content: bytes, *, where: str) -> Manifest:
+    """What `dump_manifest` was given.
+
+    Raises:
+        NewerFormatError: a newer Echolens wrote it.
+        CorruptError: it can't be understood; the message says `where` it was read.
+    """
+    try:
+        data = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise _corrupt(where, f"is not JSON ({error})") from error
     version = data.get("format") if isinstance(data, dict) else None
     if not isinstance(version, int):
-        raise _corrupt(path, "names no format version")
+        raise _corrupt(where, "names no format version")
     if version > FORMAT:
         raise NewerFormatError(
-            f"{path} has format {version}; this Echolens reads up to {FORMAT}.",
+            f"{where} has format {version}; this Echolens reads up to {FORMAT}.",
             advice="Update it: pip install -U echolens.",
         )
+    return _parse(data, where)
+
+
+def _parse(data: Any, where: str) -> Manifest:
     try:
         return Manifest(
             channels=tuple(
@@ -111,17 +131,17 @@ def _parse(data: Any, path: Path) -> Manifest:
             },
         )
     except KeyError as error:
-        raise _corrupt(path, f"lacks `{error.args[0]}`") from error
+        raise _corrupt(where, f"lacks `{error.args[0]}`") from error
     except (TypeError, AttributeError, ValueError) as error:
-        raise _corrupt(path, f"has a part that can't be understood ({error})") from error
+        raise _corrupt(where, f"has a part that can't be understood ({error})") from error
 
 
 def _alias(data: Mapping[str, Any]) -> Alias:
     return Alias(data["encoder"], data["fingerprint"], tuple(data["modalities"]))
 
 
-def _corrupt(path: Path, what: str) -> CorruptError:
+def _corrupt(where: object, what: str) -> CorruptError:
     return CorruptError(
-        f"{path} {what}.",
+        f"{where} {what}.",
         advice="Restore it from a backup, or move the folder away and index the same files again.",
     )

@@ -326,9 +326,18 @@ def uri_of(path: str | os.PathLike[str]) -> str:
     return "file://" + quote_from_bytes(os.fsencode(os.path.abspath(path)))
 
 
+def is_here(uri: str) -> bool:
+    """Whether a URI is that of a file on this machine; ``file://HOST/path`` lies on another."""
+    return uri.startswith("file:///")
+
+
 def path_of(uri: str) -> str:
-    """The path of a file URI (with surrogate escapes where its bytes aren't valid UTF-8)."""
-    return os.fsdecode(unquote_to_bytes(uri.removeprefix("file://")))
+    """The path of a file URI (with surrogate escapes where its bytes aren't valid UTF-8).
+
+    Of a file on another machine: ``//HOST/path``, which is for showing.
+    """
+    there = uri.removeprefix("file://")
+    return os.fsdecode(unquote_to_bytes(there if is_here(uri) else f"//{there}"))
 
 
 def printable(text: str) -> str:

@@ -7,6 +7,7 @@ folder. Gives: `Settings`. Touches: the environment, and nothing else does. Neve
 from __future__ import annotations
 
 import os
+import socket
 import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -24,6 +25,7 @@ class Settings:
 
     Attributes:
         home: folder of the collections that are given by name.
+        host: what this machine is called in collections that it shares with others.
         collection: name or path of the collection used when none is given.
         encoder: encoder of a new collection.
         vectors, documents, assets: store URLs of a new collection.
@@ -39,6 +41,7 @@ class Settings:
 
     home: Path
     collection: str = "default"
+    host: str = ""
     encoder: str = "starter:"
     vectors: str = "exact:"
     documents: str = "sqlite:"
@@ -87,6 +90,7 @@ def load_settings() -> Settings:
     path = config_path()
     values: dict[str, Any] = {
         "home": platformdirs.user_data_dir("echolens", appauthor=False),
+        "host": socket.gethostname(),
         **_read(path),
     }
     for item in fields(Settings):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..protocols import Locate, Place
-from ..schema import path_of, printable
+from ..schema import is_here, path_of, printable
 
 
 class InPlaceStore:
@@ -62,4 +62,4 @@ class InPlaceStore:
         """Nothing is open."""
 
     def _paths(self, asset: str) -> list[Path]:
-        return [Path(path_of(uri)) for uri in self._locate(asset) if uri.startswith("file://")]
+        return [Path(path_of(uri)) for uri in self._locate(asset) if is_here(uri)]

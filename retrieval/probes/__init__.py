@@ -28,7 +28,7 @@ from .encoders import (
     make_probes,
     measured_tolerance,
 )
-from .files import read_probes, write_probes
+from .files import dump_probes, load_probes, read_probes, write_probes
 from .inputs import background_sentences, probe_inputs
 from .record import Probes, probe_key, tolerance_key
 
@@ -40,8 +40,10 @@ __all__ = [
     "check_encoder",
     "check_nearest",
     "check_vectors",
+    "dump_probes",
     "encode_probes",
     "encode_with_probe",
+    "load_probes",
     "make_probes",
     "measured_tolerance",
     "probe_inputs",

@@ -20,13 +20,13 @@ from ..schema import Alias, Channel, Modality
 
 
 class AbsentStore:
-    """A store whose package isn't here: whatever is asked of it raises the error that says so."""
+    """A store that isn't to be had: whatever is asked of it raises the error that says so."""
 
     def __init__(self, error: MissingPartError) -> None:
-        self._error = error
+        self.error = error
 
     def __getattr__(self, name: str) -> NoReturn:
-        raise self._error
+        raise self.error
 
     def close(self) -> None:
         """Nothing was opened."""

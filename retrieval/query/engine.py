@@ -5,15 +5,17 @@ that the query needs. Never: a branch on back end or modality.
 
 A leg that fails because a part is missing (a store that doesn't answer, an encoder that isn't
 installed), at its first call or later, is left out and the result says so; when all fail, the first
-failure is raised. An encoder that gives wrong vectors is never left out: its error is raised.
+failure is raised. Without the document store, vectors answer alone where they can (see `standin`).
+An encoder that gives wrong vectors is never left out: its error is raised.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
-from retrieval.errors import QueryError
+from retrieval.errors import MissingPartError, QueryError
 from retrieval.registry import MODALITIES
 from retrieval.schema import Compare, Filter, Modality
 
@@ -24,6 +26,7 @@ from .fusion import Fused, LegGroups, Scored, explain, fuse, in_order, promising
 from .legs import Leg, LegFailed, complete, first_depth, listen, open_legs
 from .parse import Query
 from .present import Remarks, Results, present
+from .standin import DocumentsDown, watched, without_documents
 from .where import both, bounded, parse_where
 
 GROWTH = 4  # how much deeper a leg is searched when it was not deep enough
@@ -58,8 +61,29 @@ def search(
     """
     if k < 1:
         raise QueryError(f"{k} hits can't be found.", advice="Ask for at least 1.")
+    asked = _Asked(query, k, where, modality, group_by)
+    try:
+        return _answer(watched(backends), asked)
+    except DocumentsDown as down:
+        return _answer(without_documents(backends, down.error), asked, down.error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What `search` was asked; see there."""
+
+    query: Query
+    k: int
+    where: Filter | str | None
+    modality: Modality | None
+    group_by: Literal["asset", "document"] | None
+
+
+def _answer(backends: Backends, asked: _Asked, down: MissingPartError | None = None) -> Results:
+    """The line itself; `down` is what keeps the document store from answering."""
+    query, k, where, modality = asked.query, asked.k, asked.where, asked.modality
     entry = MODALITIES.get(modality) if modality else None
-    group_by = group_by or (entry.hit if entry else "asset")
+    group_by = asked.group_by or (entry.hit if entry else "asset")
     of_documents = modality if group_by == "document" else None
     of_assets = modality if group_by == "asset" else None
     if isinstance(where, str):
@@ -84,6 +108,9 @@ def search(
     missing = (*encoded.missing, *opened.missing, *silent)
     if missing and len(silent) == len(opened.legs):
         raise missing[0].error
+    if down is not None:
+        told = [one for one in missing if one.error is not down]
+        missing = (Missing("What the document store knows (words, paths, metadata)", down), *told)
     remarks = Remarks(opened.notes, encoded.unread, missing)
     return present(fused, gate, backends.documents, query=str(query), remarks=remarks)
 

@@ -17,6 +17,7 @@ from retrieval.schema import (
     FieldValue,
     Sighting,
     Span,
+    is_here,
     path_of,
     printable,
 )
@@ -63,8 +64,8 @@ class Hit:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The paths of those places that are files."""
-        return tuple(path_of(uri) for uri in self.uris if uri.startswith("file://"))
+        """The paths of those places that are files on this machine."""
+        return tuple(path_of(uri) for uri in self.uris if is_here(uri))
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -1,0 +1,181 @@
+"""One writer among several machines: a lease in the collection's shared document store.
+
+Gets: a `SharedStore`, the name of a writer. Gives: a `Lease`. Touches: the record ``lease``, the
+store's fence, a thread that renews. Never: a document, a vector.
+
+The lease is a record that its holder renews every few seconds. Clocks of machines differ, so
+nobody reads a time out of it: who finds it held watches whether it changes, and takes it over when
+it stood still for `LEASE_S` by its own clock. The holder stops writing, by its own clock, that long
+after its last renewal. Documents that are on their way meanwhile are refused by the store itself,
+which the taker fences (`SharedStore.fence`). Vectors and assets have no fence: who writes them asks
+the lease first, and what comes late all the same is named by its content, so it changes nothing.
+
+A writer that was killed is taken over at once by the next one of the same folder, whose lock shows
+that the former is dead.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from retrieval.errors import CorruptError, LockedError, MissingPartError
+from retrieval.protocols import Record, SharedStore
+
+if TYPE_CHECKING:
+    from retrieval.query.backends import Backends
+
+LEASE_S = 15.0
+BEATS = 5  # renewals in that time
+RECORD = "lease"
+WRITING = frozenset(("upsert", "delete", "compact", "put"))
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """The record's content: who has it, since which take-over, how often renewed, given back."""
+
+    holder: str
+    token: str
+    renewals: int = 0
+    free: bool = False
+
+
+class Lease:
+    """The right to write, as long as `check` doesn't raise."""
+
+    def __init__(self, store: SharedStore, holder: str, seconds: float) -> None:
+        self._store = store
+        self._seconds = seconds
+        self._state = _State(holder, uuid.uuid4().hex)
+        self._ended = Event()
+        self._lost: str | None = None
+        self._record, self._good_until = self._take()
+        self._thread = Thread(target=self._renew, name="lease", daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raise `LockedError` unless this writer is still the one."""
+        if self._lost is None and time.monotonic() >= self._good_until:
+            self._lost = "it could not be renewed in time"
+        if self._lost is not None:
+            raise LockedError(
+                f"The right to write to the collection is lost: {self._lost}.",
+                advice="Nothing half-done stays: run the same command again to go on.",
+            )
+
+    def release(self) -> None:
+        """Give it back, so that the next writer needn't wait."""
+        self._ended.set()
+        self._thread.join()
+        if self._lost is None:
+            with suppress(MissingPartError):  # it runs out by itself
+                self._put(replace(self._state, free=True), self._record.version)
+
+    def _take(self) -> tuple[Record, float]:
+        held = self._store.record(RECORD)
+        if held is not None and not self._is_ours_to_take(held):
+            self._watch(held)
+        start = time.monotonic()
+        record = self._put(self._state, held.version if held else None)
+        self._store.fence(self._state.token)
+        return record, start + self._seconds
+
+    def _is_ours_to_take(self, held: Record) -> bool:
+        state = _parse(held)
+        return state.free or state.holder == self._state.holder
+
+    def _watch(self, held: Record) -> None:
+        """Wait until a lease has run out; refused as soon as it is seen to be renewed."""
+        end = time.monotonic() + self._seconds
+        while time.monotonic() < end:
+            time.sleep(self._seconds / BEATS / 4)
+            seen = self._store.record(RECORD)
+            if seen is None or seen.version != held.version:
+                raise LockedError(
+                    f"{_parse(seen or held).holder} is writing to the collection.",
+                    advice="Wait until it has ended; searching goes on meanwhile.",
+                )
+
+    def _renew(self) -> None:
+        while not self._ended.wait(self._seconds / BEATS):
+            start = time.monotonic()
+            self._state = replace(self._state, renewals=self._state.renewals + 1)
+            try:
+                self._record = self._put(self._state, self._record.version)
+            except LockedError:
+                if not self._was_written():
+                    self._lost = "another machine has taken over"
+                    return
+            except MissingPartError:
+                continue  # `check` sees when it becomes too late
+            self._good_until = start + self._seconds
+
+    def _was_written(self) -> bool:
+        """Whether a write that looked refused was ours, and only its answer was lost."""
+        with suppress(MissingPartError):
+            held = self._store.record(RECORD)
+            if held is not None and _parse(held).token == self._state.token:
+                self._record = held
+                return True
+        return False
+
+    def _put(self, state: _State, replacing: str | None) -> Record:
+        data = json.dumps(asdict(state)).encode()
+        return self._store.put_record(RECORD, data, replacing=replacing)
+
+
+@contextmanager
+def leased(backends: Backends, holder: str, *, seconds: float = LEASE_S) -> Iterator[Backends]:
+    """The back ends of one writer; those of a shared collection under a lease.
+
+    Raises:
+        LockedError: another machine is writing, or has taken over meanwhile.
+    """
+    if not isinstance(backends.documents, SharedStore):
+        yield backends
+        return
+    lease = Lease(backends.documents, holder, seconds)
+    try:
+        yield replace(
+            backends,
+            vectors={key: _asking(store, lease) for key, store in backends.vectors.items()},
+            assets=_asking(backends.assets, lease),
+        )
+    finally:
+        lease.release()
+
+
+class _Asking:
+    """A store whose writing methods ask the lease first."""
+
+    def __init__(self, store: object, lease: Lease) -> None:
+        self._store = store
+        self._lease = lease
+
+    def __getattr__(self, name: str) -> Any:
+        if name in WRITING:
+            self._lease.check()
+        return getattr(self._store, name)
+
+
+def _asking(store: S, lease: Lease) -> S:
+    return cast("S", _Asking(store, lease))
+
+
+def _parse(record: Record) -> _State:
+    try:
+        return _State(**json.loads(record.data))
+    except (ValueError, TypeError) as error:
+        raise CorruptError(
+            "The lease in the document store makes no sense.",
+            advice="Update Echolens on every machine that writes to the collection.",
+        ) from error

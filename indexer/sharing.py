@@ -1,0 +1,85 @@
+"""What a collection keeps of itself in a document store that several machines reach.
+
+Gets: a document store, a manifest, probes. Gives: nothing, or what is kept there. Touches: records
+of a `SharedStore`, and ``manifest.json``. Never: a document.
+
+The record of the manifest is written first and the file after it: the record is what counts, and
+each machine takes it from there when it opens the collection.
+"""
+
+from __future__ import annotations
+
+from retrieval.collection import MANIFEST_RECORD
+from retrieval.errors import CollectionNotFoundError, UsageError
+from retrieval.manifest import Manifest, dump_manifest, load_manifest, write_manifest
+from retrieval.probes import Probes, dump_probes, load_probes
+from retrieval.protocols import DocumentStore, SharedStore
+from retrieval.query.backends import Backends
+
+PROBES_RECORD = "probes"
+
+
+def keep_manifest(backends: Backends, manifest: Manifest) -> None:
+    """Replace a collection's manifest, wherever it is kept.
+
+    Raises:
+        LockedError: another machine has replaced it since it was read.
+        StoreUnreachableError: no answer, no space, no permission; what was there stays.
+    """
+    documents = backends.documents
+    if isinstance(documents, SharedStore):
+        _put(documents, MANIFEST_RECORD, dump_manifest(manifest))
+    write_manifest(backends.directory, manifest)
+
+
+def publish(documents: DocumentStore, manifest: Manifest, probes: Probes) -> None:
+    """Put a new collection's records into its document store, if that is shared; manifest last."""
+    if isinstance(documents, SharedStore):
+        _put(documents, PROBES_RECORD, dump_probes(probes))
+        _put(documents, MANIFEST_RECORD, dump_manifest(manifest))
+
+
+def refuse_published(documents: DocumentStore, url: str) -> None:
+    """Refuse to make a collection where there is one already."""
+    if isinstance(documents, SharedStore) and documents.record(MANIFEST_RECORD) is not None:
+        raise UsageError(
+            f"There is a collection in {url} already.",
+            advice=f"Search and index it from here: `echolens init NAME --attach {url}`.",
+        )
+
+
+def published(documents: DocumentStore, url: str) -> tuple[Manifest, Probes]:
+    """What `publish` put there, the manifest as it is by now.
+
+    Raises:
+        UsageError: it is no store that machines share.
+        CollectionNotFoundError: there is no collection in it.
+        CorruptError, NewerFormatError: it can't be read.
+    """
+    if not isinstance(documents, SharedStore):
+        raise UsageError(
+            f"`{url}` is on this machine alone, so nothing can be attached.",
+            advice="Give the URL of a server: elasticsearch://HOST:PORT/NAME.",
+        )
+    manifest, probes = documents.record(MANIFEST_RECORD), documents.record(PROBES_RECORD)
+    if manifest is None or probes is None:
+        raise CollectionNotFoundError(
+            f"There is no collection in {url}.",
+            advice="Make one: `echolens init NAME --documents URL`, or check the name in the URL.",
+        )
+    return (
+        load_manifest(manifest.data, where=f"The manifest in {url}"),
+        load_probes(probes.data, where=f"The record of probes in {url}"),
+    )
+
+
+def withdraw(documents: DocumentStore, moved: Manifest) -> None:
+    """Leave word in a store that the collection has moved out of it."""
+    if isinstance(documents, SharedStore):
+        _put(documents, MANIFEST_RECORD, dump_manifest(moved))
+
+
+def _put(store: SharedStore, name: str, data: bytes) -> None:
+    known = store.record(name)
+    if known is None or known.data != data:
+        store.put_record(name, data, replacing=known.version if known else None)
