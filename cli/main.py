@@ -23,7 +23,17 @@ from .errors import ExitCode, explain
 from .options import Call, common
 from .streams import open_streams
 
-COMMANDS = ("index", "search", "evaluate", "status", "failures", "remove", "verify", "encoders")
+COMMANDS = (
+    "index",
+    "search",
+    "evaluate",
+    "status",
+    "failures",
+    "remove",
+    "verify",
+    "encoders",
+    "init",
+)
 
 
 class Commands(click.Group):

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 
 PRECISIONS = ("auto", "fp32", "bf16", "int8")  # `schema.Precision`, which --help needn't load
 
+NEW = {
+    "encoder": "its encoder (see `echolens encoders`)",
+    "vectors": "its vector store: `exact:`, `faiss:`, `milvus://HOST/NAME`",
+    "documents": "its document store: `sqlite:`, `elasticsearch://HOST/NAME`",
+    "assets": "`inplace:` leaves files where they are, `folder:` and `s3://` copy",
+}
+
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
@@ -118,6 +125,14 @@ def computing(command: Decorated) -> Decorated:
     return _shared(
         "--device", metavar="NAME", help="Where the encoder computes: auto, cpu, cuda, cuda:1, mps."
     )(command)
+
+
+def for_new(command: Decorated) -> Decorated:
+    """Give a command the options that say what a new collection is made of (see `NEW`)."""
+    for name, what in reversed(NEW.items()):
+        option = click.option(f"--{name}", metavar="URL", help=f"For a new collection: {what}.")
+        command = option(command)
+    return command
 
 
 def formats(*names: str) -> Callable[[Decorated], Decorated]:

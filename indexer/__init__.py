@@ -10,7 +10,15 @@ from .aliases import Exported, export, export_alias
 from .manage import failures, remove, status
 from .opening import attach, create
 from .pipeline import IndexOptions, index
-from .report import Failure, IndexReport, Progress, Stage, Status, VerifyReport
+from .report import (
+    Failure,
+    IndexReport,
+    Progress,
+    Stage,
+    Status,
+    StoreStatus,
+    VerifyReport,
+)
 from .verify import verify
 
 __all__ = [
@@ -21,6 +29,7 @@ __all__ = [
     "Progress",
     "Stage",
     "Status",
+    "StoreStatus",
     "VerifyReport",
     "attach",
     "create",

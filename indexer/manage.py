@@ -14,14 +14,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from retrieval.collection import Collection
-from retrieval.errors import UsageError
+from retrieval.errors import MissingPartError, UsageError
+from retrieval.protocols import DocumentStore, Served
+from retrieval.query.backends import AbsentStore, Backends
 from retrieval.schema import SkipReason, printable, uri_of
 
 from .fields import FieldTypes
 from .ledger import CHUNK, Ledger, Row
 from .opening import Session, writing
 from .removed import removed_in, write_removed
-from .report import Failure, Status
+from .report import Failure, Status, StoreStatus
 from .schema import Paths, paths_of
 from .sharing import keep_manifest
 from .write import Writer
@@ -46,25 +48,54 @@ def failures(collection: Collection, *, every: bool = False) -> Iterator[Failure
 
 
 def status(collection: Collection) -> Status:
-    """Figures of a collection."""
+    """Figures of a collection, and how its stores are."""
     backends = collection.backends
     with closing(Ledger(collection.directory, read_only=True)) as ledger:
         outcomes = ledger.outcomes()
     files: Counter[str] = Counter()
     for (outcome, _), count in outcomes.items():
         files[outcome] += count
-    sizes: dict[str, set[str]] = {}
-    for sighting in backends.documents.scan_sightings():
-        sizes.setdefault(str(sighting.fields.get("modality", "")), set()).add(sighting.asset)
+    stores = {store.role: store for store in _stores(backends)}
+    documents = None if stores["documents"].error else backends.documents
     return Status(
-        assets={modality: len(assets) for modality, assets in sorted(sizes.items())},
-        documents=dict(Counter(d.channel for d in backends.documents.scan())),
-        vectors={key: store.count() for key, store in backends.vectors.items()},
+        stores=tuple(stores.values()),
+        assets=_assets(documents) if documents else {},
+        documents=dict(Counter(d.channel for d in documents.scan())) if documents else {},
+        vectors={
+            key: store.count()
+            for key, store in backends.vectors.items()
+            if not stores[f"vectors {key}"].error
+        },
         files=dict(files),
         failures={r: n for (_, r), n in outcomes.items() if r is not None and r.is_failure},
-        fields=dict(backends.documents.fields()),
+        fields=dict(documents.fields()) if documents else {},
         bytes=_size_of(collection.directory),
     )
+
+
+def _assets(documents: DocumentStore) -> dict[str, int]:
+    """How many assets there are of each modality."""
+    found: dict[str, set[str]] = {}
+    for sighting in documents.scan_sightings():
+        found.setdefault(str(sighting.fields.get("modality", "")), set()).add(sighting.asset)
+    return {modality: len(assets) for modality, assets in sorted(found.items())}
+
+
+def _stores(backends: Backends) -> Iterator[StoreStatus]:
+    manifest = backends.manifest
+    yield _asked("documents", manifest.documents, backends.documents)
+    for key, store in backends.vectors.items():
+        yield _asked(f"vectors {key}", manifest.vectors, store)
+    yield _asked("assets", manifest.assets, backends.assets)
+
+
+def _asked(role: str, url: str, store: object) -> StoreStatus:
+    try:
+        if isinstance(store, AbsentStore):
+            raise store.error
+        return StoreStatus(role, url, store.service() if isinstance(store, Served) else None)
+    except MissingPartError as error:
+        return StoreStatus(role, url, error=str(error))
 
 
 def _size_of(folder: Path) -> int:

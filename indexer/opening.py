@@ -123,7 +123,11 @@ def attach(
             f"{directory} is a collection already, and another one.",
             advice="Give the attached one a name or a folder of its own with --collection.",
         )
-    registry.check("document_store", url)
+    if not registry.is_shared(url):
+        raise UsageError(
+            f"`{url}` is on one machine alone, so nothing can be attached.",
+            advice="Give the URL of a server: elasticsearch://HOST:PORT/NAME.",
+        )
     place = Place(url, directory, existing=True, host=settings.host)
     with closing(registry.open_document_store(place)) as documents:
         manifest, probes = published(documents, url)

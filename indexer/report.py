@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from retrieval.protocols import Service
 from retrieval.schema import FieldType, Modality, SkipReason
 
 STAGES = ("read", "decode", "encode", "write")
@@ -167,10 +168,28 @@ class VerifyReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    """Figures of a collection.
+class StoreStatus:
+    """One store of a collection.
 
     Attributes:
+        role: ``vectors`` (and the channel), ``documents`` or ``assets``.
+        url: as the manifest has it.
+        service: what its server says of itself; None for a store that is none.
+        error: why it can't be asked; "" when it can.
+    """
+
+    role: str
+    url: str
+    service: Service | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Figures of a collection; those of a store that can't be asked are missing.
+
+    Attributes:
+        stores: each of its stores.
         assets: indexed assets by modality.
         documents: documents by channel key.
         vectors: vectors by channel key.
@@ -180,6 +199,7 @@ class Status:
         bytes: size on disk of the collection's own folder.
     """
 
+    stores: tuple[StoreStatus, ...]
     assets: Mapping[str, int]
     documents: Mapping[str, int]
     vectors: Mapping[str, int]

@@ -49,18 +49,13 @@ def refuse_published(documents: DocumentStore, url: str) -> None:
 
 
 def published(documents: DocumentStore, url: str) -> tuple[Manifest, Probes]:
-    """What `publish` put there, the manifest as it is by now.
+    """What `publish` put into a shared store, the manifest as it is by now.
 
     Raises:
-        UsageError: it is no store that machines share.
         CollectionNotFoundError: there is no collection in it.
         CorruptError, NewerFormatError: it can't be read.
     """
-    if not isinstance(documents, SharedStore):
-        raise UsageError(
-            f"`{url}` is on this machine alone, so nothing can be attached.",
-            advice="Give the URL of a server: elasticsearch://HOST:PORT/NAME.",
-        )
+    assert isinstance(documents, SharedStore)
     manifest, probes = documents.record(MANIFEST_RECORD), documents.record(PROBES_RECORD)
     if manifest is None or probes is None:
         raise CollectionNotFoundError(

@@ -23,6 +23,7 @@ from .protocols import (
     Locate,
     ModalityReader,
     Place,
+    SharedStore,
     VectorStore,
 )
 from .schema import Channel, Compute, Modality
@@ -183,6 +184,11 @@ def split(url: str) -> tuple[str, str]:
 def check(role: StoreOrEncoder, url: str) -> None:
     """Refuse a URL whose scheme is unknown or whose packages are not installed."""
     _class(role, url)
+
+
+def is_shared(url: str) -> bool:
+    """Whether several machines can reach the document store of a URL."""
+    return issubclass(_class("document_store", url), SharedStore)
 
 
 def open_encoder(url: str, compute: Compute | None = None) -> Encoder:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ import click
 
 from .. import output
 from ..errors import ExitCode
-from ..options import Call, Decorated, common, computing
+from ..options import NEW, Call, common, computing, for_new
 from ..profile import profile
 from ..progress import ProgressLine, duration
 
@@ -28,12 +28,6 @@ if TYPE_CHECKING:
     from indexer import IndexOptions, IndexReport
     from retrieval import Collection
     from retrieval.settings import Settings
-
-STORES = ("encoder", "vectors", "documents", "assets")
-
-
-def _for_new(name: str, what: str) -> Callable[[Decorated], Decorated]:
-    return click.option(f"--{name}", metavar="URL", help=f"For a new collection: {what}.")
 
 
 @click.command("index")
@@ -58,10 +52,7 @@ def _for_new(name: str, what: str) -> Callable[[Decorated], Decorated]:
 @click.option("--follow-symlinks", is_flag=True, help="Go into folders that are links, too.")
 @click.option("--profile", "profiled", is_flag=True, help="Say where the time went, and why.")
 @click.option("-0", "nul", is_flag=True, help="Paths on stdin end in NUL, not in a newline.")
-@_for_new("encoder", "its encoder (see `echolens encoders`)")
-@_for_new("vectors", "its vector store")
-@_for_new("documents", "its document store")
-@_for_new("assets", "`inplace:` leaves files where they are, `folder:` and `s3://` copy")
+@for_new
 @computing
 @common
 @click.pass_obj
@@ -86,7 +77,7 @@ def command(
     from indexer import IndexOptions, index
     from indexer.pipeline import open_captions
 
-    new = {name: options.pop(name) for name in STORES}
+    new = {name: options.pop(name) for name in NEW}
     if not paths and not (options["captions"] or options["retry"]):
         raise click.UsageError("Name at least one file or folder, or `-` for a list on stdin.")
     sources = list(_read_sources(paths, nul))

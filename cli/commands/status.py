@@ -17,7 +17,7 @@ from ..errors import ExitCode
 from ..options import Call, common, formats
 
 if TYPE_CHECKING:
-    from indexer import Status
+    from indexer import Status, StoreStatus
     from retrieval import Collection
 
 
@@ -41,7 +41,10 @@ def command(call: Call, form: str) -> ExitCode:
             output.record(_record(collection, figures))
         else:
             output.table(("what", "how much"), list(_rows(collection, figures)), wrap=True)
-    return ExitCode.DONE
+    failed = [store for store in figures.stores if store.error]
+    for store in failed:
+        output.note(f"{store.role} can't be asked: {store.error}")
+    return ExitCode.PARTLY if failed else ExitCode.DONE
 
 
 def _record(collection: Collection, figures: Status) -> dict[str, object]:
@@ -49,7 +52,6 @@ def _record(collection: Collection, figures: Status) -> dict[str, object]:
     return {
         "collection": str(collection.directory),
         "channels": {channel.key: channel.encoder for channel in manifest.channels},
-        "stores": [manifest.vectors, manifest.documents, manifest.assets],
         **asdict(figures),
     }
 
@@ -60,7 +62,8 @@ def _rows(collection: Collection, figures: Status) -> Iterator[tuple[str, str]]:
     manifest = collection.manifest
     yield "collection", printable(str(collection.directory))
     yield "size", size(figures.bytes)
-    yield "stores", f"{manifest.vectors} {manifest.documents} {manifest.assets}"
+    for store in figures.stores:
+        yield store.role, _store(store)
     for outcome, count in figures.files.items():
         yield f"files {outcome}", f"{count:,}"
     for reason, count in figures.failures.items():
@@ -78,6 +81,20 @@ def _rows(collection: Collection, figures: Status) -> Iterator[tuple[str, str]]:
         )
     for name, kind in sorted(figures.fields.items()):
         yield f"field {printable(name)}", kind
+
+
+def _store(store: StoreStatus) -> str:
+    """``milvus://... (Milvus 2.3.5, 20 rows, 3 not in the index yet)``."""
+    if store.error:
+        return f"{store.url} (can't be asked)"
+    service = store.service
+    if service is None:
+        return store.url
+    told = [f"{service.product} {service.version}".strip()]
+    told += [f"{count:,} {what}" for what, count in service.counts.items()]
+    if service.lag is not None:
+        told.append(f"{service.lag:,} writes behind" if service.lag else "up to date")
+    return f"{store.url} ({', '.join(told)})"
 
 
 def size(count: int) -> str:

@@ -1,0 +1,136 @@
+"""The lease: one writer, and who is gone doesn't hold it for ever."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from threading import Lock
+
+import pytest
+
+from indexer.lease import RECORD, Lease
+from retrieval.errors import LockedError, StoreUnreachableError
+from retrieval.protocols import Record
+
+SECONDS = 0.5
+
+
+class Shared:
+    """Records in memory, as several machines would see them; `down` makes it not answer."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.records: dict[str, Record] = {}
+        self.written = 0
+        self.fenced: list[str] = []
+        self.down = False
+        self.deaf = False  # writes arrive, and their answers are lost
+
+    def record(self, name: str) -> Record | None:
+        self._reach()
+        return self.records.get(name)
+
+    def put_record(self, name: str, data: bytes, *, replacing: str | None) -> Record:
+        self._reach()
+        with self.lock:
+            known = self.records.get(name)
+            if (known.version if known else None) != replacing:
+                raise LockedError("another version")
+            self.written += 1
+            self.records[name] = Record(data, str(self.written))
+            if self.deaf:
+                raise StoreUnreachableError("no answer")
+            return self.records[name]
+
+    def fence(self, token: str) -> None:
+        self._reach()
+        self.fenced.append(token)
+
+    def _reach(self) -> None:
+        if self.down:
+            raise StoreUnreachableError("down")
+
+
+@pytest.fixture
+def store() -> Shared:
+    return Shared()
+
+
+@pytest.fixture
+def anna(store: Shared) -> Iterator[Lease]:
+    lease = Lease(store, "anna:/photos", SECONDS)
+    yield lease
+    lease.release()
+
+
+def stop(lease: Lease) -> None:
+    """As a killed process: it renews no more and gives nothing back."""
+    lease._ended.set()
+    lease._thread.join()
+
+
+def test_another_is_refused_while_it_is_renewed(store: Shared, anna: Lease) -> None:
+    with pytest.raises(LockedError, match="anna") as caught:
+        Lease(store, "berta:/photos", SECONDS)
+    assert caught.value.advice
+    time.sleep(2 * SECONDS)
+    anna.check()
+    assert len(store.fenced) == 1
+
+
+def test_what_was_given_back_is_taken_at_once(store: Shared) -> None:
+    Lease(store, "anna:/photos", 60).release()
+    berta = Lease(store, "berta:/photos", 60)  # which would wait a minute for one that is held
+    berta.check()
+    berta.release()
+
+
+def test_one_that_stands_still_is_taken_over_and_its_holder_stops(store: Shared) -> None:
+    anna = Lease(store, "anna:/photos", SECONDS)
+    stop(anna)
+    berta = Lease(store, "berta:/photos", SECONDS)
+    berta.check()
+    with pytest.raises(LockedError, match="lost"):
+        anna.check()
+    assert len(set(store.fenced)) == 2
+    anna.release()  # doesn't give back what another has
+    berta.check()
+    with pytest.raises(LockedError, match="berta"):
+        Lease(store, "clara:/photos", SECONDS)
+    berta.release()
+
+
+def test_the_same_folder_takes_its_own_back_at_once(store: Shared) -> None:
+    stop(Lease(store, "anna:/photos", 60))
+    again = Lease(store, "anna:/photos", 60)
+    again.check()
+    again.release()
+
+
+def test_a_renewal_whose_answer_is_lost_is_no_loss(store: Shared, anna: Lease) -> None:
+    store.deaf = True
+    time.sleep(SECONDS / 3)
+    store.deaf = False
+    time.sleep(2 * SECONDS)
+    anna.check()
+
+
+def test_who_cannot_renew_stops_before_another_may_begin(store: Shared, anna: Lease) -> None:
+    store.down = True
+    time.sleep(1.5 * SECONDS)
+    with pytest.raises(LockedError, match="renewed"):
+        anna.check()
+    store.down = False
+    time.sleep(SECONDS)
+    with pytest.raises(LockedError):
+        anna.check()  # for good: what happened meanwhile isn't known
+
+
+def test_of_two_that_find_it_free_one_gets_it(store: Shared) -> None:
+    Lease(store, "anna:/photos", SECONDS).release()
+    free = store.records[RECORD]
+    berta = Lease(store, "berta:/photos", SECONDS)
+    with pytest.raises(LockedError):
+        store.put_record(RECORD, b"{}", replacing=free.version)
+    berta.check()
+    berta.release()
