@@ -14,6 +14,7 @@ from typing import overload
 from retrieval.protocols import DocumentStore
 from retrieval.schema import (
     CHANNEL_OF_KIND,
+    Document,
     FieldValue,
     Sighting,
     Span,
@@ -155,8 +156,7 @@ def present(
 def _hit(rank: int, group: Fused, gate: Gate, sightings: Sequence[Sighting]) -> Hit:
     best_first = [gate.document(leg.document) for leg in group.legs]
     fields = sightings[0].fields if sightings else {}
-    # A photo that its caption found is still a photo.
-    modality = str(fields.get("modality", "")) if gate.group_by == "asset" else ""
+    modality = _modality(fields, best_first) if gate.group_by == "asset" else ""
     own = [doc for doc in best_first if CHANNEL_OF_KIND[doc.kind] == modality]
     best = (own or best_first)[0]
     captions = tuple(dict.fromkeys(text for place in sightings for text in place.captions))
@@ -174,6 +174,12 @@ def _hit(rank: int, group: Fused, gate: Gate, sightings: Sequence[Sighting]) -> 
         span=best.span,
         legs=group.legs,
     )
+
+
+def _modality(fields: Mapping[str, FieldValue], documents: Sequence[Document]) -> str:
+    """Of an asset: a photo that its caption found is still a photo. "" when nothing tells."""
+    seen = (CHANNEL_OF_KIND[document.kind] for document in documents if not document.is_caption)
+    return str(fields.get("modality", next(seen, "")))
 
 
 def _matching_first(gate: Gate, sightings: Sequence[Sighting]) -> list[Sighting]:
