@@ -57,6 +57,11 @@ BACK_ENDS: Mapping[StoreOrEncoder, Mapping[str, Entry]] = MappingProxyType(
             ),
         },
         "document_store": {
+            "elasticsearch": Entry(
+                "retrieval.document_stores.elasticsearch:ElasticsearchStore",
+                "an index on a server: elasticsearch://HOST:PORT/NAME",
+                extra="elasticsearch",
+            ),
             "sqlite": Entry("retrieval.document_stores.sqlite:SqliteStore", "one SQLite file"),
         },
         "encoder": {
@@ -93,6 +98,11 @@ BACK_ENDS: Mapping[StoreOrEncoder, Mapping[str, Entry]] = MappingProxyType(
                 "retrieval.vector_stores.faiss:FaissStore",
                 "FAISS, half precision over the same rows",
                 extra="faiss",
+            ),
+            "milvus": Entry(
+                "retrieval.vector_stores.milvus:MilvusStore",
+                "milvus://HOST:PORT/NAME, or milvus:FILE.db for Milvus Lite",
+                extra="milvus",
             ),
         },
     }

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from ..errors import CorruptError
 from ..protocols import Problem
 from ..schema import FloatArray
-from .catalogue import ID_BYTES, Catalogue, State, damaged, translated
+from ..vectors import is_id
+from .catalogue import Catalogue, State, damaged, translated
 from .files import ByteArray, RowFiles
 from .ranking import RowArray
 
@@ -260,11 +261,3 @@ def _wrong_rows(snapshot: Snapshot, live: Sequence[tuple[bytes, int, int]]) -> I
 def _raw_ids(ids: Iterable[str]) -> list[bytes]:
     """Raw ids, each once; what can't be an id is left out, as it can't be in a store either."""
     return list({bytes.fromhex(text) for text in ids if is_id(text)})
-
-
-def is_id(text: str) -> bool:
-    """Whether it is 32 lower-case hex characters."""
-    return _ID.fullmatch(text) is not None
-
-
-_ID = re.compile(f"[0-9a-f]{{{2 * ID_BYTES}}}")

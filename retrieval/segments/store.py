@@ -13,11 +13,11 @@ import numpy as np
 
 from ..protocols import Place, Problem
 from ..schema import Channel, Document, FloatArray, Ranking
-from ..vectors import fault
+from ..vectors import check_ids, checked_unit
 from .catalogue import ID_BYTES
 from .files import ByteArray
 from .ranking import RowArray, candidates, hexadecimal, rank, rounding, sweep, threshold
-from .segments import Segments, Snapshot, is_id
+from .segments import Segments, Snapshot
 
 _SCORES = 2**24  # approximate scores kept at once: 64 MB
 
@@ -45,8 +45,8 @@ class SegmentStore:
         documents: Sequence[Document] | None = None,  # noqa: ARG002 (the protocol's)
     ) -> None:
         """Write (n, dim) vectors under n ids; nothing is kept beside them. See `VectorStore`."""
-        raw = _checked_ids(ids)
-        self.segments.append(raw, _checked_unit(vectors, (len(ids), self.dim)))
+        raw = _raw(ids)
+        self.segments.append(raw, checked_unit(vectors, (len(ids), self.dim)))
 
     def search(
         self,
@@ -63,7 +63,7 @@ class SegmentStore:
         """
         if k < 0:
             raise ValueError(f"k is {k}")
-        unit = _checked_unit(queries, (len(queries), self.dim))
+        unit = checked_unit(queries, (len(queries), self.dim))
         answers: list[Ranking] = []
         while len(answers) < len(unit):
             answers += self._answer(unit[len(answers) :], k, within)
@@ -130,19 +130,7 @@ class SegmentStore:
                 return answers
 
 
-def _checked_ids(ids: Sequence[str]) -> ByteArray:
+def _raw(ids: Sequence[str]) -> ByteArray:
     """(n, 16) raw ids. ValueError: one isn't 32 hex characters, or comes twice."""
-    wrong = next((text for text in ids if not is_id(text)), None)
-    if wrong is not None:
-        raise ValueError(f"id {wrong!r} isn't 32 lower-case hex characters")
-    if len(set(ids)) != len(ids):
-        raise ValueError("an id comes twice")
+    check_ids(ids)
     return np.frombuffer(bytes.fromhex("".join(ids)), np.uint8).reshape(len(ids), ID_BYTES)
-
-
-def _checked_unit(vectors: FloatArray, shape: tuple[int, int]) -> FloatArray:
-    """float32. ValueError: they are no unit vectors of that (n, dim)."""
-    wrong = fault(vectors, shape)
-    if wrong:
-        raise ValueError(f"vectors {wrong}")
-    return np.ascontiguousarray(vectors, dtype=np.float32)

@@ -22,11 +22,18 @@ def patiently(call: Callable[[], T], passing: Callable[[BaseException], bool]) -
     Waits grow from some 0.2 s by doubling, with jitter so that many clients don't come back at
     once; the fourth failure is raised as it is. `call` must bear being made twice.
     """
-    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+    from tenacity import (
+        Retrying,
+        retry_if_exception,
+        stop_after_attempt,
+        wait_exponential,
+        wait_random,
+    )
 
     retrying = Retrying(
         stop=stop_after_attempt(ATTEMPTS),
-        wait=wait_exponential_jitter(FIRST_WAIT_S, LONGEST_WAIT_S, jitter=FIRST_WAIT_S),
+        wait=wait_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S)
+        + wait_random(0, FIRST_WAIT_S),
         retry=retry_if_exception(passing),
         reraise=True,
     )
