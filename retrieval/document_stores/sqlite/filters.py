@@ -16,7 +16,8 @@ from heapq import heapify, heappop, heappush
 from typing import Any, Literal
 
 from ...errors import FilterError
-from ...schema import And, Compare, Exists, FieldValue, Filter, Like, Not, Or, printable
+from ...schema import And, Compare, Exists, FieldValue, Filter, Like, Not, Or
+from ...values import check_unicode, comparable, kept_value
 
 # Whether the leaf is asked of one sighting at a time (few documents are checked) or gives the
 # set of all its sightings, through the index on values (all documents are).
@@ -36,7 +37,6 @@ _OPERATORS = {"=": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 MAX_COMPARISONS = 2_000
 MAX_PATTERN_BYTES = 50_000  # what LIKE takes
-_INT64 = range(-(2**63), 2**63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def _compile(where: Filter, direction: Direction) -> Condition:
             inner = _compile(term, direction)
             return Condition(f"NOT {inner.sql}", inner.parameters, inner.height + 1)
         case Compare(name, op, value):
-            of_type = _OF_TYPE[_type_of(op, value)]
+            of_type = _OF_TYPE[comparable(op, value)]
             return _leaf(direction, name, of_type, f" AND v.value {_OPERATORS[op]} ?", value)
         case Like(name, pattern):
             if len(pattern.encode("utf-8", "replace")) > MAX_PATTERN_BYTES:
@@ -102,15 +102,11 @@ def _leaf(
     direction: Direction, name: str, of_type: str, test: str, value: FieldValue | None
 ) -> Condition:
     sql = _LEAF[direction].format(_NUMBERS.format(of_type) + test)
-    parameters = (name,) if value is None else (name, bindable(value))
+    parameters = (name,) if value is None else (name, kept_value(value))
     for text in parameters:
-        if isinstance(text, str) and not _is_unicode(text):
-            raise FilterError(f"`{printable(text)}` in the filter isn't valid Unicode.")
+        if isinstance(text, str):
+            check_unicode(text)
     return Condition(sql, parameters)
-
-
-def _is_unicode(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _joined(terms: list[Condition], operator: str, *, empty: str) -> Condition:
@@ -133,28 +129,3 @@ def _joined(terms: list[Condition], operator: str, *, empty: str) -> Condition:
         heappush(heap, (height, place, joined))
         place += 1
     return heap[0][-1]
-
-
-def _type_of(op: str, value: FieldValue) -> Literal["boolean", "number", "text"]:
-    if isinstance(value, bool):
-        if op not in ("=", "!="):
-            raise FilterError(f"True and false have no order: `{op}` can't compare them.")
-        return "boolean"
-    return "text" if isinstance(value, str) else "number"
-
-
-def bindable(value: FieldValue) -> FieldValue:
-    """`value` as SQLite can hold it: an integer beyond 64 bits becomes a float.
-
-    Raises:
-        ValueError: a number that isn't finite.
-    """
-    if isinstance(value, str) or (isinstance(value, int) and value in _INT64):
-        return value
-    try:
-        number = float(value)
-    except OverflowError:
-        number = float("inf")
-    if number != number or number in (float("inf"), float("-inf")):
-        raise ValueError(f"a field's value must be finite, not {number}")
-    return number

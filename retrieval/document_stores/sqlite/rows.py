@@ -8,7 +8,6 @@ Gets: values and a connection in a transaction. Gives: rows, values. Touches: th
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -16,12 +15,11 @@ from operator import itemgetter
 from typing import Any
 
 from ...schema import Document, FieldValue, Sighting, Span, field_type
+from ...values import is_id, kept_value
 from ...words import index_terms
-from .filters import bindable
 
 DOCUMENT = "d.id, d.asset, d.kind, d.channel, d.span_start, d.span_end, d.text"
 IDS = "IN (SELECT blob(value) FROM json_each(?))"
-_HEX = re.compile("(?:[0-9a-f]{2})+")
 _ADD_WORDS = "INSERT INTO words (rowid, terms) VALUES (?, ?)"
 
 # One row for each field of a sighting; one with NULLs for a sighting without fields.
@@ -33,7 +31,7 @@ LEFT JOIN field_values v ON v.sighting = s.number LEFT JOIN fields f ON f.number
 
 def listed(ids: Iterable[str]) -> str:
     """The parameter of `IDS`. What can't be an id is left out, as it can't be in the store."""
-    return json.dumps([id_ for id_ in ids if _HEX.fullmatch(id_)])
+    return json.dumps([id_ for id_ in ids if is_id(id_)])
 
 
 def document_of(row: Sequence[Any]) -> Document:
@@ -107,7 +105,7 @@ def write_sightings(connection: sqlite3.Connection, sightings: Mapping[str, Sigh
         connection.executemany(
             "INSERT INTO field_values VALUES (?, ?, ?)",
             [
-                (cursor.lastrowid, _number_of(connection, numbers, name, value), bindable(value))
+                (cursor.lastrowid, _number_of(connection, numbers, name, value), kept_value(value))
                 for name, value in sighting.fields.items()
             ],
         )
