@@ -33,6 +33,7 @@ COMMANDS = (
     "verify",
     "encoders",
     "init",
+    "promote",
 )
 
 

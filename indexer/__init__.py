@@ -10,6 +10,7 @@ from .aliases import Exported, export, export_alias
 from .manage import failures, remove, status
 from .opening import attach, create
 from .pipeline import IndexOptions, index
+from .promote import Moved, PromoteReport, Stores, promote
 from .report import (
     Failure,
     IndexReport,
@@ -26,10 +27,13 @@ __all__ = [
     "Failure",
     "IndexOptions",
     "IndexReport",
+    "Moved",
     "Progress",
+    "PromoteReport",
     "Stage",
     "Status",
     "StoreStatus",
+    "Stores",
     "VerifyReport",
     "attach",
     "create",
@@ -37,6 +41,7 @@ __all__ = [
     "export_alias",
     "failures",
     "index",
+    "promote",
     "remove",
     "status",
     "verify",

@@ -1,0 +1,72 @@
+"""Moves from and to document stores that several machines reach.
+
+Gets: a collection, a document store. Gives: the right to write, or refuses. Touches: the record of
+the lease, ``manifest.json``. Never: a document.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+from retrieval import registry
+from retrieval.collection import MANIFEST_RECORD, Collection
+from retrieval.errors import UsageError
+from retrieval.manifest import load_manifest, read_manifest, write_manifest
+from retrieval.protocols import DocumentStore, Place, SharedStore
+
+from ..lease import LEASE_S, RECORD, Lease
+from .journal import read_journal
+
+
+def follow(collection: Collection) -> None:
+    """Finish a move of ours that was killed after the store that is left was told of it."""
+    directory = collection.directory
+    manifest, places = read_manifest(directory), read_journal(directory).places
+    if not set(places.get("documents", ())) - {manifest.documents}:
+        return
+    place = Place(manifest.documents, directory, existing=True, host=collection.settings.host)
+    with closing(registry.open_document_store(place)) as documents:
+        record = documents.record(MANIFEST_RECORD) if isinstance(documents, SharedStore) else None
+    if record is None:
+        return
+    moved = load_manifest(record.data, where=f"The manifest in {manifest.documents}")
+    if moved.documents != manifest.documents and moved.documents in places["documents"]:
+        write_manifest(directory, moved)
+
+
+def refuse_taken(documents: DocumentStore, url: str, holder: str) -> None:
+    """Refuse a store that was published before a kill, and that another machine has gone on with.
+
+    Raises:
+        UsageError: it has, so what is there now is the collection.
+    """
+    if not isinstance(documents, SharedStore):
+        return
+    record, lease = documents.record(MANIFEST_RECORD), documents.record(RECORD)
+    if record is None or lease is None:
+        return
+    is_live = load_manifest(record.data, where=f"The manifest in {url}").documents == url
+    if is_live and json.loads(lease.data).get("holder") != holder:
+        raise UsageError(
+            f"The collection was published in {url}, and another machine has written there since.",
+            advice=f"Go on with it there: `echolens init NAME --attach {url}`.",
+        )
+
+
+@contextmanager
+def held(documents: DocumentStore, holder: str) -> Iterator[Callable[[], None]]:
+    """Be the one writer of a document store; gives what raises when that is lost.
+
+    Raises:
+        LockedError: another machine is writing there.
+    """
+    if not isinstance(documents, SharedStore):
+        yield lambda: None
+        return
+    lease = Lease(documents, holder, LEASE_S)
+    try:
+        yield lease.check
+    finally:
+        lease.release()
