@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -13,11 +14,10 @@ from threading import Thread
 import pytest
 from urllib3 import Retry
 
-from retrieval.asset_stores import s3
 from retrieval.asset_stores.s3 import ATTEMPTS, S3Store
 from retrieval.asset_stores.s3.address import Address, parse
 from retrieval.errors import StoreUnreachableError, UsageError
-from retrieval.protocols import Place
+from retrieval.protocols import Place, Service
 from tests import corpus
 from tests.end_to_end.command import run
 from tests.services.process import free_ports
@@ -50,7 +50,7 @@ def _told(endpoint: str, folder: Path) -> StoreUnreachableError:
     with closing(_reader(endpoint, folder)) as store:
         with pytest.raises(StoreUnreachableError) as caught:
             list(store.scan())
-        assert endpoint in str(caught.value)
+        assert endpoint.partition("&")[0] in str(caught.value)
         assert "`bucket`" in str(caught.value)
         assert caught.value.advice
         return caught.value
@@ -60,8 +60,8 @@ def _told(endpoint: str, folder: Path) -> StoreUnreachableError:
 
 
 def test_an_address_is_what_the_url_says() -> None:
-    url = "s3://photos/B%C3%BCcher/狗 照/?endpoint=HTTP://[::1]:8333/&region=garage"
-    expected = Address("photos", "Bücher/狗 照/", "http://[::1]:8333", "garage")
+    url = "s3://photos/B%C3%BCcher/狗 照/?endpoint=HTTP://[::1]:8333/&region=garage&timeout=2.5"
+    expected = Address("photos", "Bücher/狗 照/", "http://[::1]:8333", "garage", 2.5)
     assert parse(url) == expected
     assert parse("s3://photos") == Address("photos")
     assert parse("s3://photos?endpoint=https://[2001:db8::1]").endpoint == "https://[2001:db8::1]"
@@ -88,6 +88,10 @@ def test_an_address_is_what_the_url_says() -> None:
         "s3://photos?endpoint=localhost:9000",
         "s3://photos?endpoint=ftp://host",
         "s3://photos?endpoint=http://host/path",
+        "s3://photos?timeout=0",
+        "s3://photos?timeout=nan",
+        "s3://photos?timeout=3601",
+        "s3://photos?timeout=soon",
         "s3://photos?secret=hush",
         "s3://me:hush@photos",
         "s3://me:hu/sh@photos",
@@ -134,11 +138,10 @@ def test_an_unknown_host_is_told(tmp_path: Path) -> None:
 
 
 def test_a_server_that_never_answers_is_not_waited_for_for_ever(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waits: list[float]
+    tmp_path: Path, waits: list[float]
 ) -> None:
-    monkeypatch.setattr(s3, "READ_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        error = _told(f"http://127.0.0.1:{silent.getsockname()[1]}", tmp_path)
+        error = _told(f"http://127.0.0.1:{silent.getsockname()[1]}&timeout=0.1", tmp_path)
     assert "no answer within 0.1 seconds" in str(error)
     assert 1 <= len(waits) <= 4
 
@@ -156,11 +159,13 @@ class Handler(BaseHTTPRequestHandler):
         self.server.asked.append(f"{self.command} {self.path}")
         self.server.answer(self)
 
-    do_HEAD = do_GET  # noqa: N815 (as its base class calls it)
+    do_HEAD = do_PUT = do_GET  # noqa: N815 (as its base class calls it)
 
     def give(self, status: int, body: bytes = b"", *, size: int | None = None) -> None:
         """Answer; `size` is what the header says, and what's missing then never comes."""
         self.send_response(status)
+        if status == 206:
+            self.send_header("Content-Range", f"bytes 0-{(size or len(body)) - 1}/{len(BYTES)}")
         self.send_header("Content-Type", "application/xml")
         self.send_header("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")
         self.send_header("Content-Length", str(len(body) if size is None else size))
@@ -261,16 +266,68 @@ def test_a_body_that_breaks_off_is_fetched_again(
     tmp_path: Path, serving: Callable[[Answer], Server], cut: int
 ) -> None:
     def answer(handler: Handler) -> None:
-        fetched = sum(line.startswith("GET") for line in handler.server.asked)
-        body = BYTES[:1000] if 0 < fetched <= cut else BYTES
-        handler.give(200 if handler.command == "HEAD" else 206, body, size=len(BYTES))
+        body = BYTES[:1000] if len(handler.server.asked) <= cut else BYTES
+        handler.give(206, body, size=len(BYTES))
 
-    with (
-        closing(_reader(serving(answer).endpoint, tmp_path)) as store,
-        store.open(ASSET) as file,
-    ):
+    with closing(_reader(serving(answer).endpoint, tmp_path)) as store:
         if cut < ATTEMPTS:
-            assert file.read() == BYTES
+            assert store.open(ASSET).read() == BYTES
         else:
             with pytest.raises(StoreUnreachableError, match="broke off"):
-                file.read()
+                store.open(ASSET)
+
+
+def test_a_server_that_knows_no_ranges_is_told(
+    tmp_path: Path, serving: Callable[[Answer], Server]
+) -> None:
+    server = serving(lambda handler: handler.give(200, BYTES))
+    with (
+        closing(_reader(server.endpoint, tmp_path)) as store,
+        pytest.raises(StoreUnreachableError, match="no range"),
+    ):
+        store.open(ASSET)
+
+
+def test_a_server_that_knows_no_conditions_is_asked_what_it_has(
+    tmp_path: Path, serving: Callable[[Answer], Server]
+) -> None:
+    kept: dict[str, bytes] = {}
+
+    def answer(handler: Handler) -> None:
+        data = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+        if handler.headers.get("If-None-Match"):
+            handler.give(501, _error("NotImplemented", "What is that?"))
+        elif handler.command == "PUT":
+            kept[handler.path] = data
+            handler.give(200)
+        elif handler.path in kept or "uploads" in handler.path or handler.path.endswith("bucket"):
+            handler.give(200, kept.get(handler.path, b"<ListMultipartUploadsResult/>"))
+        else:
+            handler.give(404, _error("NoSuchKey", "Not here."))
+
+    server = serving(answer)
+    url = f"s3://bucket/photos?endpoint={server.endpoint}&region=here"
+    with closing(S3Store(Place(url, tmp_path, read_only=False), lambda _: [])) as store:
+        for _ in range(3):
+            store.put(ASSET, io.BytesIO(BYTES))
+    assert list(kept.values()) == [BYTES]
+    assert sum(line.startswith("PUT") for line in server.asked) == 2
+
+
+def test_a_server_says_what_it_is_called(
+    tmp_path: Path, serving: Callable[[Answer], Server]
+) -> None:
+    names = {
+        "SeaweedFS 8000GB 4.48": Service("SeaweedFS", "4.48"),
+        "MinIO": Service("MinIO", ""),
+        "nginx/1.29.1": Service("nginx", "1.29.1"),
+        "": Service("S3", ""),
+    }
+    for name, service in names.items():
+
+        def answer(handler: Handler, name: str = name) -> None:
+            handler.version_string = lambda: name  # type: ignore[method-assign]
+            handler.give(200)
+
+        with closing(_reader(serving(answer).endpoint, tmp_path)) as store:
+            assert store.service() == service

@@ -4,12 +4,15 @@ Gets: asset ids and bytes. Gives: open files. Touches: the objects ``PREFIX/aa/<
 URL's bucket; credentials, which the client finds in the environment or in AWS' file of them.
 Never: a secret in a URL or a message; an object that it didn't write.
 
-The URL is ``s3://BUCKET/PREFIX?endpoint=https://host:port&region=name``; all but the bucket may be
-left out, and the endpoint is then AWS. A prefix belongs to one collection.
+The URL is ``s3://BUCKET/PREFIX?endpoint=https://host:port&region=name&timeout=seconds``; all but
+the bucket may be left out, and the endpoint is then AWS. A prefix belongs to one collection.
 
 An asset is hashed while it is sent, and its last bytes are sent only once the hash is right, so an
 object under its own name is always whole. The parts that a killed writer has sent of a large one
 are swept when the next one opens. Deleting takes every version of an object.
+
+Each request that is saved is felt: what goes in one piece is sent on the condition that it isn't
+there yet, instead of asking first; opening brings the first bytes along, which tell the size.
 
 A reader asks nothing until it needs an asset: a search goes on while the server is down.
 """
@@ -21,40 +24,30 @@ import errno
 import io
 import os
 import re
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, cast
 from xml.etree.ElementTree import ParseError
 
-import certifi
 from minio import Minio
 from minio.credentials.providers import AWSConfigProvider, ChainedProvider, EnvAWSProvider
 from minio.error import MinioException, S3Error
-from urllib3 import PoolManager, Retry, Timeout
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    MaxRetryError,
-    NameResolutionError,
-    NewConnectionError,
-    ReadTimeoutError,
-    SSLError,
-)
+from urllib3.exceptions import HTTPError, MaxRetryError
 
 from ...errors import CorruptError, EcholensError, StoreUnreachableError
-from ...protocols import Locate, Place
-from .address import CREDENTIALS, Address, parse
-from .files import Hashed, Ranges, left
+from ...protocols import Locate, Place, Service
+from .address import CREDENTIALS, parse
+from .connection import cause, connections
+from .files import Hashed, Ranges, left, whole
 
-CONNECT_SECONDS = 5
-READ_SECONDS = 60
 CHUNK_BYTES = 2**20
 PART_BYTES = 16 * 2**20  # sent at once; 10,000 of them are the most that an object may have
 AHEAD_BYTES = 4 * 2**20  # of a file that is read bit by bit
 ATTEMPTS = 3  # at a body that breaks off; requests have retries of their own
 
 _ASSET = re.compile(r"[0-9a-f]{64}")
+_THERE = ("PreconditionFailed", "ConditionalRequestConflict")
+_VERSION = re.compile(r"\d+(\.\d+)+\S*")
 _RUNS = "Check the endpoint and that its server runs; then run the same command again."
 
 
@@ -74,8 +67,10 @@ class S3Store:
         self._at = parse(place.url)
         self._read_only = place.read_only
         self._is_there = False  # whether the bucket was seen
+        self._asks = False  # before it sends: the last asset was there, so may be the next
+        self._conditions = True  # whether the server knows them
         self._provider = ChainedProvider([EnvAWSProvider(), AWSConfigProvider()])
-        self._http = _http(self._at)
+        self._http = connections(self._at)
         self._client = Minio(
             self._at.endpoint.partition("://")[2],
             secure=self._at.endpoint.startswith("https:"),
@@ -101,27 +96,26 @@ class S3Store:
             raise ValueError(f"an asset is named by 64 hex digits, not {asset!r}")
         source = Hashed(file, asset)
         with self._writing():
-            held = self._size(asset)
-            if held is not None and held == left(file):
+            size = left(file)
+            if size is not None and size <= PART_BYTES:
+                self._put_whole(asset, whole(source, size))
+            elif size is not None and size == self._size(asset):
                 while source.read(CHUNK_BYTES):
                     pass
-                return
-            self._client.put_object(
-                self._at.bucket,
-                self._key(asset),
-                cast("BinaryIO", source),
-                length=-1,
-                part_size=PART_BYTES,
-                num_parallel_uploads=1,
-            )
+            else:
+                self._client.put_object(
+                    self._at.bucket,
+                    self._key(asset),
+                    cast("BinaryIO", source),
+                    length=-1,
+                    part_size=PART_BYTES,
+                    num_parallel_uploads=1,
+                )
 
     def open(self, asset: str) -> BinaryIO:
         """The stored copy, read range by range, or FileNotFoundError."""
-        with self._reaching():
-            size = self._size(asset)
-        if size is None:
-            raise self._absent(asset)
-        raw = Ranges(lambda start, length: self._fetch(asset, start, length), size)
+        first, size = self._fetch(asset, 0, AHEAD_BYTES)
+        raw = Ranges(first, size, lambda start, length: self._fetch(asset, start, length)[0])
         return io.BufferedReader(raw, max(1, min(size, AHEAD_BYTES)))
 
     def delete(self, asset: str) -> None:
@@ -148,12 +142,42 @@ class S3Store:
                 if _ASSET.fullmatch(asset) and found.object_name == self._key(asset):
                     yield asset
 
+    def service(self) -> Service:
+        """What the server calls itself; it counts nothing without listing everything."""
+        with self._reaching():
+            answer = self._client._execute("HEAD", self._at.bucket)  # no public method gives it
+        words = answer.headers.get("Server", "").replace("/", " ").split()
+        versions = [word for word in words[1:] if _VERSION.fullmatch(word)]
+        return Service(words[0] if words else "S3", versions[-1] if versions else "")
+
     def close(self) -> None:
         """Let go of the connections."""
         self._http.clear()
 
     def _key(self, asset: str) -> str:
         return f"{self._at.prefix}{asset[:2]}/{asset}"
+
+    def _put_whole(self, asset: str, data: bytes) -> None:
+        if not self._asks and self._put_new(asset, data):
+            return
+        held = self._size(asset)
+        self._asks = held is not None or not self._conditions
+        if held != len(data):
+            self._client._put_object(self._at.bucket, self._key(asset), data)
+
+    def _put_new(self, asset: str, data: bytes) -> bool:
+        """Send it unless there is one; whether there was none."""
+        try:
+            # No public method takes a condition.
+            headers = {"If-None-Match": "*"}
+            self._client._put_object(self._at.bucket, self._key(asset), data, dict(headers))
+        except S3Error as error:
+            if error.code == "NotImplemented":
+                self._conditions = False
+            elif error.code not in _THERE:
+                raise
+            return False
+        return True
 
     def _size(self, asset: str) -> int | None:
         """Bytes of the stored copy; None when there is none."""
@@ -164,31 +188,47 @@ class S3Store:
         except S3Error as error:
             if error.code != "NoSuchKey":
                 raise
-        if not self._is_there:  # the answer is the same when it's the bucket that is missing
-            self._find_bucket(make=False)
+        self._must_be_there()
         return None
 
-    def _fetch(self, asset: str, start: int, length: int) -> bytes:
+    def _fetch(self, asset: str, start: int, length: int) -> tuple[bytes, int]:
+        """Bytes from `start`, at most `length`, and how many the stored copy has in all."""
+        if not _ASSET.fullmatch(asset):
+            raise self._absent(asset)
         with self._reaching():
             for attempt in range(1, ATTEMPTS + 1):
                 try:
                     return self._get(self._key(asset), start, length)
                 except S3Error as error:
-                    if error.code == "NoSuchKey":
-                        raise self._absent(asset) from error
-                    raise
+                    if error.code != "NoSuchKey":
+                        raise
+                    self._must_be_there()
+                    raise self._absent(asset) from error
                 except HTTPError as error:
                     if isinstance(error, MaxRetryError) or attempt == ATTEMPTS:
                         raise
         raise AssertionError("the last attempt returns or raises")
 
-    def _get(self, key: str, start: int, length: int) -> bytes:
-        answer = self._client.get_object(self._at.bucket, key, offset=start, length=length)
+    def _get(self, key: str, start: int, length: int) -> tuple[bytes, int]:
         try:
-            return answer.read()
+            answer = self._client.get_object(self._at.bucket, key, offset=start, length=length)
+        except S3Error as error:
+            if error.code == "InvalidRange" and not start:
+                return b"", 0  # there is no range of an empty object
+            raise
+        try:
+            size = int(answer.headers["Content-Range"].rpartition("/")[2])
+            return answer.read(), size
+        except KeyError:
+            raise MinioException("no range is given of an object") from None
         finally:
             answer.close()
             answer.release_conn()
+
+    def _must_be_there(self) -> None:
+        """The answer of a missing object is the same when it's the bucket that is missing."""
+        if not self._is_there:
+            self._find_bucket(make=False)
 
     def _find_bucket(self, *, make: bool) -> None:
         if not self._client.bucket_exists(self._at.bucket):
@@ -210,8 +250,10 @@ class S3Store:
         # The client has no public method for this.
         begun = self._client._list_multipart_uploads(bucket, prefix=self._at.prefix)
         for upload in begun.uploads:
-            key = upload.object_name or ""
-            if upload.upload_id and key == self._key(key.rpartition("/")[2]):
+            told = upload.object_name or ""
+            key = self._key(told.rpartition("/")[2])
+            # Not every server escapes a "+" in a list, and the client reads it as a space.
+            if upload.upload_id and told in (key, key.replace("+", " ")):
                 self._client._abort_multipart_upload(bucket, key, upload.upload_id)
 
     @contextmanager
@@ -250,7 +292,9 @@ class S3Store:
                 )
             return StoreUnreachableError(f"{where} answers with an error ({said}).", advice=_RUNS)
         if isinstance(error, HTTPError):
-            return StoreUnreachableError(f"{where} can't be reached: {_why(error)}.", advice=_RUNS)
+            return StoreUnreachableError(
+                f"{where} can't be reached: {cause(error, self._at)}.", advice=_RUNS
+            )
         said = str(error).partition(", Body:")[0]
         return StoreUnreachableError(
             f"{where} gives an answer that isn't an S3 server's ({said}).", advice=_RUNS
@@ -265,45 +309,3 @@ class S3Store:
 
     def _absent(self, asset: str) -> FileNotFoundError:
         return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._key(asset))
-
-
-def _http(at: Address) -> PoolManager:
-    """Connections whose waits and retries have an end."""
-    tls = None
-    if at.endpoint.startswith("https:"):  # the system's certificates, and those of the client
-        tls = ssl.create_default_context()
-        tls.load_verify_locations(certifi.where())
-    retries = Retry(
-        total=4,
-        connect=3,
-        read=2,
-        status_forcelist=(500, 502, 503, 504),
-        allowed_methods=None,  # all: doing any of them again changes nothing
-        backoff_factor=0.3,
-        backoff_jitter=0.3,
-        backoff_max=5,
-        raise_on_status=False,  # so that the server's own words are told
-        respect_retry_after_header=False,  # which may be an hour
-    )
-    return PoolManager(
-        maxsize=10,
-        timeout=Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
-        retries=retries,
-        ssl_context=tls,
-    )
-
-
-def _why(error: HTTPError) -> str:
-    """The cause in a few words."""
-    cause = error.reason if isinstance(error, MaxRetryError) and error.reason else error
-    if isinstance(cause, NameResolutionError):
-        return "there is no host of that name"
-    if isinstance(cause, ReadTimeoutError):
-        return f"no answer within {READ_SECONDS} seconds"
-    if isinstance(cause, SSLError):
-        return f"its certificate or its TLS is at fault ({cause})"
-    if isinstance(cause, NewConnectionError):  # "...: [Errno 111] Connection refused"
-        return str(cause).rpartition("] ")[2].lower()
-    if isinstance(cause, ConnectTimeoutError):
-        return f"no connection within {CONNECT_SECONDS} seconds"
-    return "the connection broke off"

@@ -20,17 +20,23 @@ CREDENTIALS = (
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ENDPOINT = re.compile(r"(https?)://((?:[a-z0-9._-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?)/?", re.I)
 _MOST_PREFIX_BYTES = 900  # a key has at most 1,024
-_FORM = "Write it like `s3://BUCKET/PREFIX?endpoint=https://host:port&region=name`."
+_FORM = "Write it like `s3://BUCKET/PREFIX?endpoint=https://host:port&region=name&timeout=30`."
+_LEAST_S, _MOST_S = 0.1, 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """What a URL says: ``prefix`` is "" or ends in a slash, ``endpoint`` has no path."""
+    """What a URL says: ``prefix`` is "" or ends in a slash, ``endpoint`` has no path.
+
+    Attributes:
+        timeout_s: seconds that the server may be silent, at each attempt.
+    """
 
     bucket: str
     prefix: str = ""
     endpoint: str = AWS
     region: str | None = None
+    timeout_s: float = 30.0
 
     def __str__(self) -> str:
         return f"bucket `{self.bucket}` at {self.endpoint}"
@@ -54,7 +60,7 @@ def parse(url: str) -> Address:
             advice=_FORM,
         )
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if unknown := options.keys() - {"endpoint", "region"}:
+    if unknown := options.keys() - {"endpoint", "region", "timeout"}:
         raise UsageError(f"An `s3:` URL has no option `{min(unknown)}`.", advice=_FORM)
     endpoint = _ENDPOINT.fullmatch(options.get("endpoint", AWS))
     if endpoint is None:
@@ -64,7 +70,21 @@ def parse(url: str) -> Address:
         prefix=_prefix(unquote(parts.path)),
         endpoint=f"{endpoint[1].lower()}://{endpoint[2]}",
         region=options.get("region") or None,
+        timeout_s=_seconds(options.get("timeout", "30")),
     )
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0
+    if not _LEAST_S <= seconds <= _MOST_S:
+        raise UsageError(
+            f"The timeout of an `s3:` URL is from {_LEAST_S:g} to {_MOST_S:g} seconds.",
+            advice=_FORM,
+        )
+    return seconds
 
 
 def _prefix(path: str) -> str:

@@ -1,7 +1,7 @@
 """Files on their way to a bucket and back.
 
-Gets: an open file; what fetches ranges of an object. Gives: a file that is hashed while it is
-read; a file over those ranges. Touches: what it was given. Never: a server.
+Gets: an open file; an object's first bytes and what fetches more. Gives: a file that is hashed
+while it is read; a file over those ranges. Touches: what it was given. Never: a server.
 """
 
 from __future__ import annotations
@@ -31,6 +31,24 @@ def left(file: BinaryIO) -> int | None:
     return end - here
 
 
+def whole(file: Hashed, size: int) -> bytes:
+    """All bytes of a file that had `size` of them.
+
+    Raises:
+        BadInputError: the file can't be read, isn't the asset, or has grown.
+    """
+    data = b""
+    while len(data) <= size and (more := file.read(size + 1 - len(data))):
+        data = data + more if data else more
+    if len(data) > size:
+        raise _changed()
+    return data
+
+
+def _changed() -> BadInputError:
+    return BadInputError(SkipReason.CHANGING, "The file changed while it was copied.")
+
+
 class Hashed:
     """A file that says at its end whether it was the asset: an upload of another never ends."""
 
@@ -52,16 +70,20 @@ class Hashed:
             raise BadInputError(SkipReason.UNREADABLE, reason) from error
         self._digest.update(data)
         if not data and self._digest.hexdigest() != self._asset:
-            raise BadInputError(SkipReason.CHANGING, "The file changed while it was copied.")
+            raise _changed()
         return data
 
 
 class Ranges(io.RawIOBase):
-    """An object's bytes, each read a request; ``fetch(start, length)`` gives them."""
+    """An object's bytes, each read a request; ``fetch(start, length)`` gives them.
 
-    def __init__(self, fetch: Callable[[int, int], bytes], size: int) -> None:
-        self._fetch = fetch
+    The first are there already, and are let go once they were read to their end.
+    """
+
+    def __init__(self, first: bytes, size: int, fetch: Callable[[int, int], bytes]) -> None:
+        self._first = first
         self._size = size
+        self._fetch = fetch
         self._at = 0
 
     def readable(self) -> bool:
@@ -87,12 +109,17 @@ class Ranges(io.RawIOBase):
         return len(data)
 
     def readall(self) -> bytes:
-        return self._next(self._size)
+        return self._next(self._size) + self._next(self._size)  # of the first, and of the rest
 
     def _next(self, most: int) -> bytes:
         length = min(most, self._size - self._at)
         if length <= 0:
             return b""
-        data = self._fetch(self._at, length)
+        if self._at < len(self._first):
+            data = self._first[self._at : self._at + length]
+        else:
+            data = self._fetch(self._at, length)
         self._at += len(data)
+        if self._at == len(self._first):
+            self._first = b""
         return data
