@@ -89,10 +89,9 @@ def _remarks(report: PromoteReport, collection: str | None) -> Iterator[str]:
         yield f"note: {store} keeps its data where the store in use does, so nothing is erased"
     if report.kept:
         shown = ", ".join(report.kept[:FEW]) + (" ..." if len(report.kept) > FEW else "")
-        yield (
-            f"note: {len(report.kept):,} copies were not erased, since the store in use has no "
-            f"whole one: {shown}"
-        )
+        count = len(report.kept)
+        were = "1 copy was" if count == 1 else f"{count:,} copies were"
+        yield f"note: {were} not erased, since the store in use has no whole one: {shown}"
     if report.old and not report.dry_run:
         command = ["echolens", "promote", *(("-c", collection) if collection else ())]
         yield f"what it has left is still there: {', '.join(report.old)}"
