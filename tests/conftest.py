@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.encoders import plugin_path
+from tests.services.elasticsearch import ElasticsearchServer
 from tests.services.process import running
 from tests.services.s3 import CREDENTIALS, S3Server
 
@@ -64,4 +65,22 @@ def own_s3_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     with running(S3Server(tmp_path / "s3")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_session(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[ElasticsearchServer]:
+    """The Elasticsearch server of this process, for all of its tests."""
+    pytest.importorskip("elasticsearch")
+    with running(ElasticsearchServer(tmp_path_factory.mktemp("elasticsearch"))) as server:
+        yield server
+
+
+@pytest.fixture
+def own_elasticsearch_server(tmp_path: Path) -> Iterator[ElasticsearchServer]:
+    """An Elasticsearch server of the test's own, to be killed."""
+    pytest.importorskip("elasticsearch")
+    with running(ElasticsearchServer(tmp_path / "elasticsearch")) as server:
         yield server

@@ -53,6 +53,10 @@ def _read(path: Path) -> dict[str, dict[str, str]]:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return {}
+    except OSError as error:
+        raise UsageError(
+            f"Whether there is a {path} can't be seen.", advice="Mend its folder's permissions."
+        ) from error
     if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
         raise UsageError(
             f"{path} holds secrets and can be read by others.", advice=f"chmod 600 {path}"

@@ -89,6 +89,8 @@ class Eraser:
         told = self._connection.ask(
             lambda client: client.indices.stats(index=name, level="shards", metric=["docs"])
         )
+        if name not in told["indices"]:
+            raise self._connection.missing()
         for number, copies in told["indices"][name]["shards"].items():
             for place, copy in enumerate(copies):
                 leases = copy.get("retention_leases", {}).get("leases", [])

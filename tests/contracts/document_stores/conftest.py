@@ -10,20 +10,21 @@ import pytest
 from retrieval.protocols import DocumentStore, Place
 from retrieval.registry import open_document_store, schemes
 
-from .toys import TEST_URLS, Opener
+from .toys import SCHEMES, Opener, Subject
 
 
-@pytest.fixture(params=TEST_URLS)
-def scheme(request: pytest.FixtureRequest) -> str:
-    """The scheme under test, its libraries installed."""
+@pytest.fixture(params=[pytest.param(name, marks=its.marks) for name, its in SCHEMES.items()])
+def scheme(request: pytest.FixtureRequest) -> Subject:
+    """The scheme under test, its libraries installed and its server running."""
     extra = dict(schemes("document_store"))[request.param].extra
     if extra:
         pytest.importorskip(extra)
-    return str(request.param)
+    its = SCHEMES[request.param]
+    return Subject(its, request.getfixturevalue(its.server) if its.server else None)
 
 
 @pytest.fixture
-def opened(scheme: str, tmp_path: Path) -> Iterator[Opener]:
+def opened(scheme: Subject, tmp_path: Path) -> Iterator[Opener]:
     """Opens the store of the test's folder, any number of times; closes what is left open."""
     stores: list[DocumentStore] = []
 
@@ -33,11 +34,13 @@ def opened(scheme: str, tmp_path: Path) -> Iterator[Opener]:
         existing: bool = False,
         anew: bool = False,
         folder: Path = tmp_path,
+        host: str = "",
     ) -> DocumentStore:
-        place = Place(TEST_URLS[scheme], folder, read_only, existing, anew)
+        place = Place(scheme.url(folder), folder, read_only, existing, anew, host)
         stores.append(open_document_store(place))
         return stores[-1]
 
     yield open_it
+    scheme.drop(tmp_path)  # first, so that nothing is left to erase
     for store in stores:
         store.close()

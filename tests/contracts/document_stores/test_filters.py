@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from retrieval.protocols import Place
 from retrieval.query.where import bounded, holds
-from retrieval.registry import open_document_store
 from retrieval.schema import (
     MAX_FILTER_DEPTH,
     And,
@@ -25,7 +20,7 @@ from retrieval.schema import (
 )
 
 from ..naive_filters import admits, field_maps, filters
-from .toys import TEST_URLS, Opener, asset_of, image, passage, seen
+from .toys import Opener, asset_of, image, passage, seen
 
 
 def test_one_sighting_must_satisfy_the_filter_whole(opened: Opener) -> None:
@@ -63,8 +58,9 @@ def test_a_filter_of_very_many_terms(opened: Opener) -> None:
     assert store.matches([image(n).id for n in range(3)], where) == {image(0).id}
 
 
-def test_filters_mean_what_the_naive_ones_mean(scheme: str, tmp_path: Path) -> None:
+def test_filters_mean_what_the_naive_ones_mean(opened: Opener) -> None:
     """Any fields, any filter tree: the same documents by every way that filters."""
+    store = opened()
     assets = st.lists(st.lists(field_maps(), max_size=2), min_size=1, max_size=5)
 
     @settings(
@@ -72,24 +68,23 @@ def test_filters_mean_what_the_naive_ones_mean(scheme: str, tmp_path: Path) -> N
     )
     @given(assets, st.lists(filters(), min_size=1, max_size=5))
     def same(assets: list[list[dict[str, FieldValue]]], wheres: list[Filter]) -> None:
-        with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
-            store = open_document_store(Place(TEST_URLS[scheme], Path(folder), read_only=False))
-            documents = {n: passage(n, "a dog") for n in range(len(assets))}
-            store.upsert(
-                list(documents.values()),
-                [
-                    Sighting(f"file:///{n}/{m}", asset_of(n), fields)
-                    for n, its in enumerate(assets)
-                    for m, fields in enumerate(its)
-                ],
-            )
-            every = [document.id for document in documents.values()]
+        documents = {n: passage(n, "a dog") for n in range(len(assets))}
+        sightings = [
+            Sighting(f"file:///{n}/{m}", asset_of(n), fields)
+            for n, its in enumerate(assets)
+            for m, fields in enumerate(its)
+        ]
+        store.upsert(list(documents.values()), sightings)
+        every = [document.id for document in documents.values()]
+        try:
             for where in (None, *wheres):
                 wanted = {documents[n].id for n, its in enumerate(assets) if admits(its, where)}
                 assert store.select(where, 99) == sorted(wanted)
                 assert store.matches(every, where) == wanted
                 assert store.search("dog", 99, where=where).ids == tuple(sorted(wanted))
-            store.close()
+        finally:
+            store.delete(every)
+            store.forget([sighting.uri for sighting in sightings])
 
     same()
 

@@ -8,14 +8,20 @@ import numpy as np
 import pytest
 
 from retrieval.errors import CorruptError, StoreUnreachableError
+from retrieval.protocols import Served, SharedStore
 from retrieval.registry import schemes
 from retrieval.schema import Document, Exists, Sighting, Span
 
-from .toys import TEST_URLS, Opener, asset_of, image, passage, seen, texts_found
+from .toys import SCHEMES, Opener, Subject, asset_of, image, passage, seen, texts_found
 
 
-def test_every_scheme_has_a_test_url() -> None:
-    assert {name for name, _ in schemes("document_store")} == set(TEST_URLS)
+def test_every_scheme_is_tested() -> None:
+    assert {name for name, _ in schemes("document_store")} == set(SCHEMES)
+
+
+def test_a_store_says_by_its_methods_what_it_is(opened: Opener, scheme: Subject) -> None:
+    store = opened()
+    assert isinstance(store, SharedStore) is isinstance(store, Served) is scheme.scheme.shared
 
 
 # ---- documents and sightings by id
@@ -169,13 +175,14 @@ def test_read_only_refuses_to_write_and_reads(opened: Opener) -> None:
     assert list(store.check()) == []
 
 
-def test_a_store_beyond_reading_is_made_anew(opened: Opener, tmp_path: Path) -> None:
+def test_a_store_beyond_reading_is_made_anew(
+    opened: Opener, scheme: Subject, tmp_path: Path
+) -> None:
     """A reader throws nothing away."""
     store = opened()
     store.upsert([passage(1, "a dog")])
     store.close()
-    for path in [path for path in tmp_path.rglob("*") if path.is_file()]:
-        path.write_bytes(b"no such file" * 1000)
+    scheme.damage(tmp_path)
     with pytest.raises(CorruptError):
         opened(anew=True, read_only=True)
     store = opened(existing=True, anew=True)
@@ -187,12 +194,13 @@ def test_a_store_beyond_reading_is_made_anew(opened: Opener, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("options", [{"read_only": True}, {"existing": True}])
 def test_a_store_that_is_not_there_is_never_taken_for_an_empty_one(
-    opened: Opener, tmp_path: Path, options: dict[str, bool]
+    opened: Opener, scheme: Subject, tmp_path: Path, options: dict[str, bool]
 ) -> None:
     for _ in range(2):
         with pytest.raises(CorruptError, match="missing") as caught:
             opened(**options)
-        assert str(tmp_path) in str(caught.value)
+        where = tmp_path if scheme.scheme.in_folder else scheme.server.ports["http"]
+        assert str(where) in str(caught.value)
         assert "backup" in caught.value.advice
         assert list(tmp_path.iterdir()) == []
     opened().close()
