@@ -110,7 +110,8 @@ def attach(
         settings: the user's.
 
     Raises:
-        UsageError: the folder is a collection already, or the store isn't one that machines share.
+        UsageError: the folder is a collection already, the store isn't one that machines share, or
+            the vectors are on the machine that made it.
         CollectionNotFoundError: there is no collection in the store.
         StoreUnreachableError: it doesn't answer.
     """
@@ -131,6 +132,11 @@ def attach(
     place = Place(url, directory, existing=True, host=settings.host)
     with closing(registry.open_document_store(place)) as documents:
         manifest, probes = published(documents, url)
+    if "://" not in manifest.vectors:
+        raise UsageError(
+            f"The vectors of the collection in {url} are not on a server (`{manifest.vectors}`).",
+            advice="On the machine that made it: `echolens promote --vectors milvus://HOST:PORT/NAME`.",
+        )
     _make_folder(directory)
     with locked(directory):
         write_probes(directory, probes)
