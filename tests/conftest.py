@@ -12,6 +12,7 @@ import pytest
 
 from tests.encoders import plugin_path
 from tests.services.elasticsearch import ElasticsearchServer
+from tests.services.milvus import MilvusServer
 from tests.services.process import running
 from tests.services.s3 import CREDENTIALS, S3Server
 
@@ -65,6 +66,22 @@ def own_s3_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     with running(S3Server(tmp_path / "s3")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def milvus_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
+    """The Milvus server of this process, for all of its tests."""
+    pytest.importorskip("pymilvus")
+    with running(MilvusServer(tmp_path_factory.mktemp("milvus"))) as server:
+        yield server
+
+
+@pytest.fixture
+def own_milvus_server(tmp_path: Path) -> Iterator[MilvusServer]:
+    """A Milvus server of the test's own, to be killed."""
+    pytest.importorskip("pymilvus")
+    with running(MilvusServer(tmp_path / "milvus")) as server:
         yield server
 
 

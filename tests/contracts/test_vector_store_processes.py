@@ -13,9 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval.registry import schemes
-
-from .vector_store_model import TEST_URLS, agrees, ids_of, open_store, vectors_of
+from .vector_store_model import CASES, agrees, ids_of, open_store, params, ready, vectors_of
 
 REPOSITORY = Path(__file__).parents[2]
 BATCH = 10
@@ -34,13 +32,11 @@ WRITER = """
 """
 
 
-@pytest.fixture(params=TEST_URLS)
-def scheme(request: pytest.FixtureRequest) -> str:
-    """The scheme under test, its libraries installed."""
-    extra = dict(schemes("vector_store"))[request.param].extra
-    if extra:
-        pytest.importorskip(extra)
-    return str(request.param)
+@pytest.fixture(params=params(processes=True))
+def scheme(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """What is under test: what several processes may have open at once."""
+    with ready(request, monkeypatch) as case:
+        yield case
 
 
 @contextmanager
@@ -88,7 +84,7 @@ def test_two_readers_see_whole_batches_while_a_writer_goes_on(scheme: str, tmp_p
                         strict=True,
                     )
                 }
-                assert agrees(answer, held, query[0], 10_000)
+                assert agrees(answer, held, query[0], 10_000, CASES[scheme].tolerance)
                 newest = max(there, default=0)
                 assert newest >= seen
                 seen = newest

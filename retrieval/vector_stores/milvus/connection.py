@@ -34,7 +34,7 @@ from ...servers.retries import patiently
 from .address import Target
 from .faults import FAULTS, LOADING, code_of, explained, may_pass
 
-for _name in ("pymilvus", "milvus_lite"):
+for _name in ("pymilvus", "milvus_lite", "grpc._server"):  # the last, of Milvus Lite
     logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
 
 CONNECT_S = 4.0

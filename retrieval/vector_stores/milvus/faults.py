@@ -74,6 +74,11 @@ def explained(error: BaseException, target: Target) -> EcholensError:
         )
     if isinstance(error, grpc.FutureTimeoutError | ConnectionConfigException):
         return StoreUnreachableError(f"{where} can't be reached.", advice=_RUNS)
+    if target.file:  # nothing but the file can be at fault
+        return CorruptError(
+            f"{where} can't be read ({said}).",
+            advice="Bring it back from a backup, or run `echolens verify --repair`.",
+        )
     return StoreUnreachableError(f"{where} answers with an error ({said}).", advice=_RUNS)
 
 
@@ -104,10 +109,13 @@ def _why(rpc: grpc.RpcError) -> str:
 
 def _rpc(error: BaseException | None) -> grpc.RpcError | None:
     """The failure on the way that an error stands for, if it was one."""
-    for _ in range(8):  # the client makes errors that are their own cause
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:  # the client makes some their own cause
         if isinstance(error, grpc.RpcError):
             return error
-        error = error and error.__cause__
+        seen.append(error)
+        cause = error.__cause__
+        error = error.__context__ if cause is None or cause in seen else cause
     return None
 
 
