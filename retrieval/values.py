@@ -98,4 +98,10 @@ def check_unicode(text: str) -> None:
 
 def is_unicode(text: str) -> bool:
     """Whether `text` is free of lone surrogates."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

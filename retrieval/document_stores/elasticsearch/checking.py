@@ -14,7 +14,7 @@ from ...protocols import Problem
 from . import reading
 from .connection import Action, Connection
 from .reading import in_pieces, of_sort
-from .rows import Row, document_of, document_row, dumped, writing
+from .rows import Row, carried, document_of, document_row, dumped, writing
 
 _PAGE = 1_000
 
@@ -38,7 +38,7 @@ def repairs(connection: Connection) -> Iterator[list[Action]]:
 def _of_row(row: Row, sightings: dict[str, list[Row]]) -> Iterator[tuple[Problem, Action | None]]:
     id_ = str(row.get("key")).partition(":")[2]
     try:
-        wanted = document_row(document_of(row), sightings.get(row["asset"], ()))
+        wanted = document_row(document_of(row), carried(sightings.get(row["asset"], ())))
     except (AttributeError, KeyError, TypeError, ValueError):
         yield Problem(id_, "its row isn't one that Echolens wrote"), None
         return

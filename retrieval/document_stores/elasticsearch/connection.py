@@ -57,8 +57,8 @@ class Connection:
         self.at = address
         self.name = address.name
         self._client = _client(address)
-        self._timeout = Timeout(connect=min(CONNECT_S, address.timeout_s), read=address.timeout_s)
-        self._patient = Timeout(connect=CONNECT_S, read=MERGE_S)
+        self._hasty = self._within(address.timeout_s)
+        self._patient = self._within(MERGE_S)
 
     def __str__(self) -> str:
         return f"Elasticsearch index {self.at}"
@@ -73,8 +73,7 @@ class Connection:
         Raises:
             EcholensError: what a person can act upon.
         """
-        timeout = self._patient if patient else self._timeout
-        client = self._client.options(request_timeout=cast("float", timeout))
+        client = self._patient if patient else self._hasty
         try:
             return patiently(lambda: call(client).body, _passes)
         except (ApiError, TransportError) as error:
@@ -131,14 +130,18 @@ class Connection:
                 raise _RejectedError(next((i for i in failed if not _is_passing(i)), failed[0]))
             return answer
 
-        client = self._client.options(request_timeout=cast("float", self._timeout))
         try:
-            patiently(lambda: write(client), _passes)
+            patiently(lambda: write(self._hasty), _passes)
         except _RejectedError as error:
             raise self._rejected(error) from error
         except (ApiError, TransportError) as error:
             raise self.explained(error) from error
         return statuses
+
+    def _within(self, seconds: float) -> Elasticsearch:
+        """The client with that limit for an answer, and a shorter one for a connection."""
+        limit = Timeout(connect=min(CONNECT_S, self.at.timeout_s), read=seconds)
+        return self._client.options(request_timeout=cast("float", limit))
 
     def _rejected(self, error: _RejectedError) -> EcholensError:
         if error.kind == "index_not_found_exception":

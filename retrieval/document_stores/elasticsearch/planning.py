@@ -16,8 +16,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from ...schema import Document, Sighting
 from . import rows as rows_of
 from .connection import Action, Connection
-from .reading import by_keys, in_pieces, rows
-from .rows import Row, document_of, document_row, dumped, sighting_key, sighting_row, stored_uri
+from .reading import either, rows
+from .rows import (
+    Row,
+    carried,
+    document_of,
+    document_row,
+    dumped,
+    sighting_key,
+    sighting_row,
+    stored_uri,
+)
 
 
 class Plan:
@@ -35,10 +44,9 @@ class Plan:
         moved = {
             sighting_key(stored_uri(sighting.uri, self._host)): sighting for sighting in sightings
         }
-        self._learn_keys([*given, *moved] if given or moved else [])
-        self._learn_assets({row["asset"] for row in self._known.values()})
-        self._learn_assets({document.asset for document in documents})
-        self._learn_assets({sighting.asset for sighting in sightings})
+        assets = {one.asset for one in documents} | {one.asset for one in sightings}
+        self._learn(assets, list(moved))
+        self._learn({row["asset"] for row in self._known.values()}, ())
         now = time.time_ns() // 1_000  # whole numbers that a double holds
         wanted = {
             key: sighting_row(
@@ -51,19 +59,15 @@ class Plan:
     def forget(self, uris: Sequence[str]) -> list[Action]:
         """The actions that delete sightings; none where nothing is to be deleted."""
         keys = [sighting_key(stored_uri(uri, self._host)) for uri in uris]
-        self._learn_keys(keys)
+        self._learn(set(), keys)
         gone = [key for key in dict.fromkeys(keys) if key in self._known]
-        self._learn_assets({self._known[key]["asset"] for key in gone})
+        self._learn({self._known[key]["asset"] for key in gone}, ())
         return [*rows_of.deleting(gone), *self._actions({}, {}, gone=gone)] if gone else []
 
-    def _learn_keys(self, keys: Sequence[str]) -> None:
-        for row in by_keys(self._connection, keys):
-            self._known[row["key"]] = row
-
-    def _learn_assets(self, assets: set[str]) -> None:
-        for condition in in_pieces(sorted(assets - self._read)):
-            query = {"bool": {"filter": [condition]}}
-            self._known.update((row["key"], row) for row in rows(self._connection, query))
+    def _learn(self, assets: set[str], keys: Sequence[str]) -> None:
+        """Read all rows of assets, and those rows."""
+        for condition in either("asset", sorted(assets - self._read), "key", keys):
+            self._known.update((row["key"], row) for row in rows(self._connection, condition))
         self._read |= assets
 
     def _actions(
@@ -78,7 +82,9 @@ class Plan:
             of_asset[row["asset"]].append(row)
         documents = {key: document_of(row) for key, row in self._known.items() if row["t"] == "d"}
         documents.update(given)
-        every = [document_row(one, of_asset.get(one.asset, ())) for one in documents.values()]
+        of = {one.asset for one in documents.values()}
+        carries = {asset: carried(of_asset.get(asset, ())) for asset in of}
+        every = [document_row(one, carries[one.asset]) for one in documents.values()]
         return [rows_of.writing(row) for row in self._changed([*wanted.values(), *every])]
 
     def _changed(self, wanted: Iterable[Row]) -> Iterator[Row]:

@@ -108,6 +108,14 @@ def in_pieces(ids: Sequence[str]) -> Iterator[Query]:
         yield {"terms": {"asset": list(ids[start : start + IDS])}}
 
 
+def either(field: str, ids: Sequence[str], other: str, others: Sequence[str]) -> Iterator[Query]:
+    """The conditions that a row has one of the ids or one of the others, in bounded pieces."""
+    for start in range(0, max(len(ids), len(others)), IDS):
+        pieces = [(field, ids[start : start + IDS]), (other, others[start : start + IDS])]
+        should = [{"terms": {name: list(piece)}} for name, piece in pieces if piece]
+        yield {"bool": {"filter": [{"bool": {"should": should}}]}}
+
+
 def counted(connection: Connection, query: Query) -> int:
     """The number of rows of a query."""
     answer = connection.ask(lambda client: client.count(index=connection.name, query=query))

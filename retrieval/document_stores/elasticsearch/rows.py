@@ -26,6 +26,7 @@ from .tokens import cut, tokens
 Row = dict[str, Any]
 
 _FILE = "file://"
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
 
 
 def document_key(id_: str) -> str:
@@ -38,17 +39,22 @@ def sighting_key(uri: str) -> str:
     return f"s:{hashlib.blake2b(uri.encode(), digest_size=16).hexdigest()}"
 
 
-def document_row(document: Document, sightings: Iterable[Row]) -> Row:
-    """The row of a document whose asset has these sightings, which are rows themselves."""
-    carried = {json.dumps(its): its for its in (tokens(fields_of(row)) for row in sightings)}
+def carried(sightings: Iterable[Row]) -> list[Row]:
+    """What documents carry of their asset's sightings, which are rows themselves."""
+    its = {tuple(tokens(fields_of(row))) for row in sightings}
+    return [{"f": list(one)} for one in sorted(its)]
+
+
+def document_row(document: Document, carries: list[Row]) -> Row:
+    """The row of a document that carries that of its asset's sightings."""
     row: Row = {
         "t": "d",
         "key": document_key(document.id),
         "asset": document.asset,
         "channel": document.channel,
         "kind": document.kind,
-        "seen": bool(carried),
-        "sightings": [{"f": carried[name]} for name in sorted(carried)],
+        "seen": bool(carries),
+        "sightings": carries,
     }
     if document.span is not None:
         row["span"] = [document.span.start, document.span.end]
@@ -137,7 +143,7 @@ def terms_of(text: str) -> str:
 
 def dumped(row: Mapping[str, Any]) -> bytes:
     """A row as it is sent; equal rows, and none else, are equal so."""
-    return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode()
+    return _ENCODER.encode(row).encode()
 
 
 def writing(row: Row) -> Action:
