@@ -15,6 +15,7 @@ from threading import Thread
 import pytest
 
 from tests.services.disk import small_disk
+from tests.services.milvus import MilvusServer
 from tests.services.process import answers, free_ports, running
 from tests.services.proxy import Proxy, Way
 from tests.services.s3 import S3Server
@@ -188,3 +189,19 @@ def test_a_small_disk_can_be_full_and_have_room_again(tmp_path: Path) -> None:
         disk.fill(leaving=100_000)
         assert 0 < disk.room() <= 100_000
     assert not (tmp_path / "disk/file").exists()
+
+
+@pytest.mark.services
+@pytest.mark.xdist_group("milvus")
+def test_two_servers_of_a_kind_run_side_by_side(tmp_path: Path) -> None:
+    pytest.importorskip("pymilvus")
+    with (
+        running(MilvusServer(tmp_path / "one")) as one,
+        running(MilvusServer(tmp_path / "two")) as two,
+    ):
+        assert not set(one.ports.values()) & set(two.ports.values())
+        one.kill()
+        assert not one.is_ready()
+        assert two.is_ready()
+        one.start()
+        assert one.is_ready()

@@ -40,6 +40,7 @@ class MilvusServer(Server):
         "data_node_port",
     )
     ready_s = 90
+    stop_s = 5
 
     def __init__(self, folder: Path, *settings: str) -> None:
         super().__init__(folder)

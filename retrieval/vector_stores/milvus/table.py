@@ -116,7 +116,7 @@ class Table:
                 self.name,
                 list(queries[start : start + step]),
                 limit=depth,
-                output_fields=["id"],  # else Milvus Lite sends all of them
+                output_fields=["id"] if self._target.file else None,  # Lite sends all of them else
                 search_params={"metric_type": METRIC, "params": params},
                 consistency_level=consistency,
             )
