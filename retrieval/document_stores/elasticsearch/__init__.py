@@ -42,7 +42,7 @@ from .filters import Query, admitted
 from .index import OPTIONS, PORT, open_index, writers_alias
 from .planning import Plan
 from .reading import of_sort
-from .rows import document_key, document_of, sighting_of
+from .rows import document_key, document_of, outline_of, sighting_of
 
 
 class ElasticsearchStore:
@@ -148,15 +148,16 @@ class ElasticsearchStore:
             found = list(islice(reading.keys(self._connection, query), limit + 1))
         return TooMany(limit) if len(found) > limit else [_id(key) for key in found]
 
-    def matches(self, ids: Sequence[str], where: Filter | None) -> set[str]:
-        """Those of the ids that are there and pass."""
-        found: set[str] = set()
+    def passing(self, ids: Sequence[str], where: Filter | None) -> dict[str, Document]:
+        """Those of the ids that are there and pass, without their spans and texts."""
+        found: dict[str, Document] = {}
         wanted = [document_key(id_) for id_ in ids if is_id(id_)]
         with self._asking(where):
             for start in range(0, len(wanted), reading.IDS):
                 these: Query = {"terms": {"key": wanted[start : start + reading.IDS]}}
                 query = of_sort("d", these, admitted(where))
-                found.update(map(_id, reading.keys(self._connection, query)))
+                for outline in map(outline_of, reading.outlines(self._connection, query)):
+                    found[outline.id] = outline
         return found
 
     def count(self) -> int:

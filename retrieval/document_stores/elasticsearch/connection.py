@@ -19,9 +19,9 @@ from elastic_transport import (
     TlsError,
     TransportError,
 )
-from elasticsearch import ApiError, Elasticsearch
+from elasticsearch import ApiError, Elasticsearch, NotFoundError, UnsupportedProductError
 from urllib3 import Timeout
-from urllib3.exceptions import NameResolutionError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from ...errors import CorruptError, EcholensError, LockedError, StoreUnreachableError
 from ...servers.address import Address
@@ -73,21 +73,24 @@ class Connection:
         Raises:
             EcholensError: what a person can act upon.
         """
-        client = self._patient if patient else self._hasty
         try:
-            return patiently(lambda: call(client).body, _passes)
+            return self._asked(call, self._patient if patient else self._hasty)
         except (ApiError, TransportError) as error:
             raise self.explained(error) from error
 
     def exists(self, call: Callable[[Elasticsearch], Any]) -> Any | None:
-        """Like `ask`; None when the server says that there is no such thing in the index."""
+        """Like `ask`; None when the server says that there is no such row in the index."""
         try:
-            return self.ask(call)
-        except CorruptError as error:
-            cause = error.__cause__
-            if isinstance(cause, ApiError) and cause.status_code == 404 and not _kind(cause):
+            return self._asked(call, self._hasty)
+        except NotFoundError as error:
+            if isinstance(error.body, dict) and "_id" in error.body:
                 return None
-            raise
+            raise self.explained(error) from error
+        except (ApiError, TransportError) as error:
+            raise self.explained(error) from error
+
+    def _asked(self, call: Callable[[Elasticsearch], Any], client: Elasticsearch) -> Any:
+        return patiently(lambda: _whole(call(client)), _passes)
 
     def bulk(self, actions: Sequence[Action], *, alias: str) -> list[int]:
         """Write rows through an alias; searches see them all at once. Each one's HTTP status.
@@ -112,12 +115,14 @@ class Connection:
 
         def write(client: Elasticsearch) -> Any:
             lines = [line for place in left for line in chunk[place] if line is not None]
-            answer = client.bulk(
-                operations=cast("Any", lines),
-                index=alias,
-                require_alias=True,
-                refresh=refresh,
-                filter_path="errors,items.*.status,items.*.error",
+            answer = _whole(
+                client.bulk(
+                    operations=cast("Any", lines),
+                    index=alias,
+                    require_alias=True,
+                    refresh=refresh,
+                    filter_path="errors,items.*.status,items.*.error",
+                )
             )
             items = [next(iter(item.values())) for item in answer["items"]]
             for place, item in zip(left, items, strict=True):
@@ -178,7 +183,7 @@ class Connection:
             why = f"its certificate or its TLS is at fault ({_brief(_root(error))})"
         elif isinstance(error, ConnectionTimeout):
             why = f"no answer within {self.at.timeout_s:g} seconds"
-            if "ConnectTimeoutError" in str(error) or "Connection to" in str(error):
+            if isinstance(_root(error), ConnectTimeoutError):
                 why = f"no connection within {min(CONNECT_S, self.at.timeout_s):g} seconds"
         elif isinstance(error, ConnectionError):
             why = _why(error)
@@ -197,8 +202,6 @@ class Connection:
         kind, status, said = _kind(error), error.status_code, _brief(_reason(error))
         if kind == "index_not_found_exception":
             return self.missing()
-        if status == 404 and not kind:
-            return CorruptError(f"The {self} lacks what was asked for.", advice=RUNS)
         if kind == "index_closed_exception":
             return CorruptError(f"The {self} is closed.", advice="Open it on the server.")
         if kind == _BLOCKED:
@@ -300,6 +303,8 @@ def _passes(error: BaseException) -> bool:
     """Whether asking again may help."""
     if isinstance(error, _RejectedError):
         return _is_passing({"status": error.status, "error": {"type": error.kind}})
+    if isinstance(error, UnsupportedProductError):
+        return _is_cut(error)
     if isinstance(error, ApiError):
         return (error.status_code in (429, 502, 503, 504) and _kind(error) != _BLOCKED) or (
             error.status_code == 503
@@ -307,6 +312,19 @@ def _passes(error: BaseException) -> bool:
     if isinstance(error, TlsError) or _is_nameless(error):
         return False
     return isinstance(error, ConnectionError)
+
+
+def _whole(answer: Any) -> Any:
+    """The body of an answer; one whose headers already broke off seems to have none."""
+    if _is_cut(answer):
+        raise ConnectionError("the answer broke off")
+    return answer.body
+
+
+def _is_cut(answer: Any) -> bool:
+    return not {"content-length", "transfer-encoding"} & {
+        name.lower() for name in answer.meta.headers
+    }
 
 
 def _is_passing(item: dict[str, Any]) -> bool:
@@ -337,7 +355,8 @@ def _brief(said: object) -> str:
 
 
 def _root(error: TransportError) -> object:
-    return error.errors[0] if error.errors else error
+    """What the network said."""
+    return error.__cause__ or error
 
 
 def _is_nameless(error: BaseException) -> bool:

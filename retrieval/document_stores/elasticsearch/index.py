@@ -36,8 +36,9 @@ _UNSORTED = {"type": "keyword", "doc_values": False}
 PROPERTIES: dict[str, Any] = {
     "t": _TERM,
     "key": _TERM,  # a row's id again, to sort by
-    "asset": _UNSORTED,
-    "channel": _UNSORTED,
+    "asset": _TERM,
+    "channel": _TERM,
+    "kind": {"type": "keyword", "index": False},
     "seen": {"type": "boolean", "doc_values": False},  # whether its asset has a sighting
     "words": {"type": "text", "analyzer": "terms", "index_options": "freqs"},
     "sightings": {"type": "nested", "properties": {VALUES.rpartition(".")[2]: _UNSORTED}},

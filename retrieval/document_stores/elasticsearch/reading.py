@@ -23,6 +23,7 @@ KEEP_S = 60  # seconds for which the server keeps a state that is read page by p
 _TOO_MUCH = ("too_many_clauses", "too_many_nested_clauses", "too_complex", "maximum nested depth")
 
 Hit = dict[str, Any]
+OUTLINE = ("key", "asset", "kind", "channel")  # columns of a document's row
 
 
 def of_sort(sort: str, *conditions: Query) -> Query:
@@ -41,6 +42,14 @@ def keys(connection: Connection, query: Query) -> Iterator[str]:
     body = {"query": query, "sort": [{"key": "asc"}], "_source": False}
     for hit in hits(connection, body, IDS):
         yield hit["_id"]
+
+
+def outlines(connection: Connection, query: Query) -> Iterator[dict[str, list[str]]]:
+    """The `OUTLINE` of each row of a query, of at most `IDS`, out of columns: no row is unpacked."""
+    columns = {"_source": False, "stored_fields": "_none_", "docvalue_fields": list(OUTLINE)}
+    body = {"query": query, "sort": ["_doc"], **columns}
+    for hit in search(connection, body, IDS):
+        yield hit["fields"]
 
 
 def hits(connection: Connection, body: dict[str, Any], size: int) -> Iterator[Hit]:

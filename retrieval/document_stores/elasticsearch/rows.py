@@ -77,6 +77,12 @@ def document_of(row: Row) -> Document:
     )
 
 
+def outline_of(columns: Mapping[str, Sequence[str]]) -> Document:
+    """The document of the columns of a row, without its span and its text."""
+    key, asset, kind, channel = (columns[name][0] for name in ("key", "asset", "kind", "channel"))
+    return Document(key.partition(":")[2], asset, kind, channel)  # type: ignore[arg-type]
+
+
 def sighting_row(sighting: Sighting, host: str, first: int) -> Row:
     """The row of a sighting.
 

@@ -1,0 +1,590 @@
+"""What is Elasticsearch's own about `elasticsearch:`: its index, its limits, its faults."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+pytest.importorskip("elasticsearch")
+
+from elasticsearch import Elasticsearch
+
+from retrieval.document_stores.elasticsearch import ElasticsearchStore, connection
+from retrieval.document_stores.elasticsearch.tokens import token
+from retrieval.errors import (
+    CorruptError,
+    FilterError,
+    LockedError,
+    NewerFormatError,
+    StoreUnreachableError,
+    UsageError,
+)
+from retrieval.protocols import Place, Service
+from retrieval.schema import Compare, Document, Like, Or, Sighting
+from retrieval.servers import retries
+from tests.contracts.naive_filters import NUMBERS, TEXTS
+from tests.services.elasticsearch import ElasticsearchServer
+from tests.services.process import free_ports
+from tests.services.proxy import Proxy
+
+real = [pytest.mark.services, pytest.mark.xdist_group("elasticsearch")]
+ASSET = "ab" * 32
+DOG = Document.of(ASSET, "passage", "toy/text", text="a dog on the beach")
+SEEN = Sighting("file:///a", ASSET, {"year": 2020})
+SECRET = "hush-hush"
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Callable[..., ElasticsearchStore]]:
+    """Opens the store of a URL, for writing if nothing is said; closes what is open."""
+    stores: list[ElasticsearchStore] = []
+
+    def open_it(url: str, **how: bool) -> ElasticsearchStore:
+        stores.append(ElasticsearchStore(Place(url, tmp_path, **{"read_only": False, **how})))
+        return stores[-1]
+
+    yield open_it
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture
+def url(elasticsearch_session: ElasticsearchServer) -> Iterator[str]:
+    """The URL of a store of the test's own."""
+    its = elasticsearch_session.url()
+    yield its
+    with elasticsearch_session.client() as client:
+        client.indices.delete(index=name_of(its), ignore_unavailable=True)
+
+
+@pytest.fixture
+def client(elasticsearch_session: ElasticsearchServer) -> Iterator[Elasticsearch]:
+    """The server seen past the store."""
+    with elasticsearch_session.client() as its:
+        yield its
+
+
+def name_of(url: str) -> str:
+    return url.partition("?")[0].rpartition("/")[2]
+
+
+def batch(number: int) -> tuple[list[Document], list[Sighting]]:
+    assets = [f"{number * 7 + n:064x}" for n in range(7)]
+    return (
+        [Document.of(asset, "passage", "toy/text", text=f"dog {asset}") for asset in assets],
+        [Sighting(f"file:///{asset}", asset, {"batch": number}) for asset in assets],
+    )
+
+
+class TestIndex:
+    pytestmark = real
+
+    def test_options_of_the_url_make_the_index(
+        self, url: str, client: Elasticsearch, opened: Callable[..., ElasticsearchStore]
+    ) -> None:
+        store = opened(f"{url}?shards=3&replicas=0")
+        for number in range(5):
+            store.upsert(*batch(number))
+        settings = client.indices.get_settings(index=name_of(url))[name_of(url)]["settings"]
+        assert settings["index"]["number_of_shards"] == "3"
+        assert settings["index"]["number_of_replicas"] == "0"
+        assert store.count() == len(store.search("dog", 99)) == 35
+        assert len({float(score) for score in store.search("dog", 99).scores}) == 1
+
+    def test_one_node_is_well_with_no_option(
+        self, url: str, client: Elasticsearch, opened: Callable[..., ElasticsearchStore]
+    ) -> None:
+        opened(url)
+        assert client.cluster.health(index=name_of(url))["status"] == "green"
+
+    def test_a_newer_format_is_refused(
+        self, url: str, client: Elasticsearch, opened: Callable[..., ElasticsearchStore]
+    ) -> None:
+        opened(url)
+        client.indices.put_mapping(index=name_of(url), meta={"echolens": {"format": 99}})
+        for read_only in (True, False):
+            with pytest.raises(NewerFormatError, match="99") as caught:
+                opened(url, read_only=read_only)
+            assert caught.value.advice
+
+    def test_an_index_of_somebody_else_is_refused_and_left_alone(
+        self, url: str, client: Elasticsearch, opened: Callable[..., ElasticsearchStore]
+    ) -> None:
+        client.index(index=name_of(url), id="1", document={"theirs": 1}, refresh=True)
+        for how in ({}, {"read_only": True}, {"anew": True}):
+            with pytest.raises(CorruptError, match="didn't make it") as caught:
+                opened(url, **how)
+            assert caught.value.advice
+        assert client.count(index=name_of(url))["count"] == 1
+
+    def test_an_index_that_is_dropped_meanwhile_is_missing_and_not_made_by_a_write(
+        self, url: str, client: Elasticsearch, opened: Callable[..., ElasticsearchStore]
+    ) -> None:
+        store = opened(url)
+        store.upsert([DOG], [SEEN])
+        client.indices.delete(index=name_of(url))
+        for act in (lambda: store.search("dog", 3), lambda: store.upsert([DOG]), store.count):
+            with pytest.raises(CorruptError, match="missing") as caught:
+                act()
+            assert "backup" in caught.value.advice
+        with pytest.raises((CorruptError, LockedError)):
+            store.put_record("manifest", b"1", replacing=None)
+        assert not client.indices.exists(index=name_of(url))
+
+    def test_it_says_what_it_is(self, url: str, opened: Callable[..., ElasticsearchStore]) -> None:
+        store = opened(url)
+        store.upsert([DOG], [SEEN])
+        service = store.service()
+        counts = {"documents": 1, "sightings": 1}
+        assert service == Service("Elasticsearch", service.version, lag=0, counts=counts)
+        assert service.version.startswith("9.")
+
+    def test_a_row_that_does_not_fit_is_found_and_repaired(
+        self, url: str, client: Elasticsearch, opened: Callable[..., ElasticsearchStore]
+    ) -> None:
+        store = opened(url)
+        store.upsert([DOG], [SEEN])
+        key = f"d:{DOG.id}"
+        good = client.get(index=name_of(url), id=key)["_source"]
+        for change in ({"words": "cat"}, {"sightings": []}, {"seen": False}):
+            client.index(index=name_of(url), id=key, document={**good, **change}, refresh=True)
+            assert [problem.id for problem in store.check()] == [DOG.id]
+            store.repair()
+            assert list(store.check()) == []
+            assert store.search("dog", 5, where=Compare("year", "=", 2020)).ids == (DOG.id,)
+
+
+class TestLimits:
+    pytestmark = real
+
+    def test_more_hits_than_the_server_gives_at_once(
+        self, url: str, opened: Callable[..., ElasticsearchStore]
+    ) -> None:
+        store = opened(url)
+        documents = [
+            Document.of(ASSET, "passage", "toy/text", text=f"dog {'x ' * (n % 9)}{n}")
+            for n in range(10_500)
+        ]
+        store.upsert(documents, [SEEN])
+        ranking = store.search("dog", 20_000)
+        assert sorted(ranking.ids) == sorted(document.id for document in documents)
+        assert list(ranking.ids) == [
+            id_
+            for _, id_ in sorted(
+                zip((-ranking.scores).tolist(), ranking.ids, strict=True), key=lambda its: its
+            )
+        ]
+        assert store.search("dog", 10_400).ids == ranking.ids[:10_400]
+        assert store.select(None, 20_000) == sorted(ranking.ids)
+        assert store.passing(ranking.ids, None).keys() == set(ranking.ids)
+        assert len(list(store.scan())) == len(store.get(ranking.ids)) == 10_500
+
+    def test_of_more_words_than_a_query_takes_the_rarest_count(
+        self, url: str, opened: Callable[..., ElasticsearchStore]
+    ) -> None:
+        store = opened(url)
+        texts = ["dog running", *(f"word{n}" for n in range(1_500)), "word1 word2", "word1 word3"]
+        documents = [Document.of(ASSET, "passage", "toy/text", text=text) for text in texts]
+        store.upsert(documents, [SEEN])
+        found = store.search(" ".join(f"word{n}" for n in range(1_500)) + " runs dogs", 5_000)
+        assert documents[0].id == found.ids[0]
+        assert 990 <= len(found) <= 1_010
+
+    @pytest.mark.parametrize("length", [20_000, 40_000])
+    def test_values_names_and_words_longer_than_a_term(
+        self, url: str, opened: Callable[..., ElasticsearchStore], length: int
+    ) -> None:
+        long, other = "狗" * length, "狗" * length + "!"
+        sightings = [
+            Sighting("file:///" + "x" * length, ASSET, {"long": long, "n" * length: 1}),
+            Sighting("file:///b", ASSET, {"long": other}),
+        ]
+        word = Document.of(ASSET, "passage", "toy/text", text="z" * length + " dog")
+        store = opened(url)
+        store.upsert([word], sightings)
+        for where in (Compare("long", "=", long), Compare("long", "=", other)):
+            assert store.select(where, 9) == [word.id]
+        assert store.select(Compare("long", "=", long + "?"), 9) == []
+        assert store.select(Compare("n" * length, ">", 0), 9) == [word.id]
+        assert store.search("z" * length, 9).ids == (word.id,)
+        assert store.sightings([ASSET])[ASSET] == sorted(sightings, key=lambda one: one.uri)
+        assert len(list(store.scan_sightings())) == 2
+
+    @pytest.mark.parametrize(
+        "where",
+        [
+            Compare("year", "<", True),
+            Compare("year", "=", "\udcff"),
+            Compare("\udcff", "=", 1),
+            Like("year", "%" * 50_001),
+            Like("year", "%a" + "_" * 60),
+            Or(tuple(Compare(f"n{n}", "<", n) for n in range(20_000))),
+        ],
+        ids=["order of booleans", "value", "name", "long", "complicated", "many"],
+    )
+    def test_a_filter_that_cannot_be_asked_is_refused(
+        self, url: str, opened: Callable[..., ElasticsearchStore], where: Any
+    ) -> None:
+        with pytest.raises(FilterError):
+            opened(url).select(where, 5)
+
+    def test_a_list_of_very_many_values_is_asked(
+        self, url: str, opened: Callable[..., ElasticsearchStore]
+    ) -> None:
+        store = opened(url)
+        store.upsert([DOG], [SEEN])
+        where = Or(tuple(Compare("year", "=", n) for n in range(20_000)))
+        assert store.select(where, 5) == [DOG.id]
+
+    def test_a_batch_larger_than_a_request_is_seen_at_once(
+        self,
+        url: str,
+        opened: Callable[..., ElasticsearchStore],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(connection, "BULK_BYTES", 2_000)
+        writer, reader, done = opened(url), opened(url, read_only=True), Event()
+        counts = set()
+
+        def look() -> None:
+            while not done.is_set():
+                counts.add(reader.count())
+
+        watching = Thread(target=look)
+        watching.start()
+        try:
+            for number in range(10):
+                writer.upsert(*batch(number))
+        finally:
+            done.set()
+            watching.join()
+        assert {count % 7 for count in counts} == {0}
+
+
+class TestRefusals:
+    pytestmark = real
+
+    @pytest.mark.parametrize(
+        ("block", "said"), [("write", "block"), ("read_only_allow_delete", "disk space")]
+    )
+    def test_an_index_that_takes_no_writes_is_told(
+        self,
+        url: str,
+        client: Elasticsearch,
+        opened: Callable[..., ElasticsearchStore],
+        block: str,
+        said: str,
+    ) -> None:
+        store = opened(url)
+        store.upsert([DOG], [SEEN])
+        client.indices.put_settings(index=name_of(url), settings={f"blocks.{block}": True})
+        for write in (
+            lambda: store.upsert(*batch(1)),
+            lambda: store.put_record("m", b"", replacing=None),
+        ):
+            with pytest.raises(StoreUnreachableError, match="takes no writes") as caught:
+                write()
+            assert said in caught.value.advice
+        assert store.search("dog", 5).ids == (DOG.id,)
+        client.indices.put_settings(index=name_of(url), settings={f"blocks.{block}": None})
+        store.upsert(*batch(1))
+        assert store.count() == 8
+
+    def test_a_row_that_the_server_refuses_is_told(
+        self, url: str, client: Elasticsearch, opened: Callable[..., ElasticsearchStore]
+    ) -> None:
+        store = opened(url)
+        client.indices.put_mapping(index=name_of(url), properties={"kind": {"type": "integer"}})
+        with pytest.raises(StoreUnreachableError, match="refused a row") as caught:
+            store.upsert([DOG], [SEEN])
+        assert "integer" in str(caught.value)
+        assert caught.value.advice
+
+
+class TestFaults:
+    pytestmark = real
+
+    def test_killed_in_the_middle_and_restarted_it_has_all_that_was_acknowledged(
+        self,
+        own_elasticsearch_server: ElasticsearchServer,
+        opened: Callable[..., ElasticsearchStore],
+    ) -> None:
+        server = own_elasticsearch_server
+        store = opened(server.url("photos"))
+        acknowledged: list[int] = []
+        going = Event()
+        killer = Thread(target=lambda: (going.wait(60), server.kill()))
+        killer.start()
+
+        def write() -> None:
+            for number in range(10_000):
+                store.upsert(*batch(number))
+                acknowledged.append(number)
+                if number == 30:
+                    going.set()
+
+        with pytest.raises(StoreUnreachableError, match="can't be reached") as caught:
+            write()
+        killer.join()
+        assert str(server.ports["http"]) in str(caught.value)
+        with pytest.raises(StoreUnreachableError, match="refused") as caught:
+            store.search("dog", 5)
+        assert caught.value.advice
+        with pytest.raises(StoreUnreachableError):
+            opened(server.url("photos"), read_only=True)
+        server.start()
+        store.upsert(*batch(len(acknowledged)))
+        assert store.count() >= 7 * (len(acknowledged) + 1) >= 210
+        assert (
+            store.count() == len(store.search("dog", 100_000)) == len(list(store.scan_sightings()))
+        )
+        assert list(store.check()) == []
+
+    def test_a_write_whose_answer_is_lost_is_made_again_and_changes_nothing(
+        self,
+        elasticsearch_session: ElasticsearchServer,
+        url: str,
+        opened: Callable[..., ElasticsearchStore],
+    ) -> None:
+        port = elasticsearch_session.ports["http"]
+        with Proxy(port) as proxy:
+            store = opened(url.replace(str(port), str(proxy.port)))
+            for number in range(12):
+                proxy.cut_after(200 * number)
+                store.upsert(*batch(number))
+                record = store.record("m")
+                proxy.cut_after(0)
+                put = store.put_record(
+                    "m", b"%d" % number, replacing=record.version if record else None
+                )
+                proxy.restore()
+                assert store.record("m") == put
+            assert proxy.dropped > 5
+            assert store.count() == 84
+            assert list(store.check()) == []
+            store.close()
+
+    def test_a_server_that_never_answers_is_not_waited_for_for_ever(
+        self,
+        elasticsearch_session: ElasticsearchServer,
+        url: str,
+        opened: Callable[..., ElasticsearchStore],
+    ) -> None:
+        port = elasticsearch_session.ports["http"]
+        with Proxy(port) as proxy:
+            store = opened(f"{url.replace(str(port), str(proxy.port))}?timeout=0.5")
+            proxy.stall()
+            with pytest.raises(StoreUnreachableError, match=r"no answer within 0.5 seconds"):
+                store.search("dog", 3)
+            proxy.restore()
+            assert store.count() == 0
+            store.close()
+
+
+# ---- what erasing leaves to the next writer
+
+
+@pytest.mark.services
+@pytest.mark.xdist_group("elasticsearch")
+def test_what_a_killed_writer_deleted_is_erased_by_the_next_one(
+    elasticsearch_session: ElasticsearchServer,
+    url: str,
+    opened: Callable[..., ElasticsearchStore],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = opened(url)
+    word = b"quetzalcoatlus"
+    secret = Document.of(ASSET, "passage", "toy/text", text=f"a {word.decode()} at sea")
+    store.upsert([secret, DOG], [SEEN])
+    monkeypatch.setattr(store._eraser, "begin", lambda: None)  # as if it were killed
+    store.delete([secret.id])
+    assert word in _files(elasticsearch_session)
+    opened(url).close()
+    assert word not in _files(elasticsearch_session)
+
+
+def _files(server: ElasticsearchServer) -> bytes:
+    return b"".join(path.read_bytes() for path in server.data.rglob("*") if path.is_file())
+
+
+# ---- terms
+
+
+@given(NUMBERS, NUMBERS)
+def test_terms_of_numbers_sort_as_the_numbers_do(one: float, other: float) -> None:
+    first, second = token("n", one), token("n", other)
+    assert (first < second) is (one < other)
+    assert (first == second) is (one == other)
+
+
+@given(TEXTS, TEXTS)
+def test_terms_of_texts_sort_by_code_points(one: str, other: str) -> None:
+    assert (token("n", one).encode() < token("n", other).encode()) is (one < other)
+
+
+# ---- servers that answer oddly, and none at all
+
+
+@pytest.fixture(autouse=True)
+def _no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attempts follow each other at once where nothing is to come back meanwhile."""
+    monkeypatch.setattr(retries, "FIRST_WAIT_S", 0.05)
+
+
+def test_a_refused_connection_is_told(opened: Callable[..., ElasticsearchStore]) -> None:
+    port = free_ports(1)[0]
+    with pytest.raises(StoreUnreachableError, match="connection refused") as caught:
+        opened(f"elasticsearch://127.0.0.1:{port}/photos")
+    assert f"`photos` at elasticsearch://127.0.0.1:{port}" in str(caught.value)
+    assert caught.value.advice
+
+
+def test_an_unknown_host_is_told(opened: Callable[..., ElasticsearchStore]) -> None:
+    with pytest.raises(StoreUnreachableError, match="no host of that name"):
+        opened("elasticsearch://echolens.invalid/photos")
+
+
+def test_a_url_with_a_secret_or_an_unknown_option_is_refused(
+    opened: Callable[..., ElasticsearchStore],
+) -> None:
+    for url in (f"elasticsearch://me:{SECRET}@host/photos", "elasticsearch://host/p?shard=2"):
+        with pytest.raises(UsageError) as caught:
+            opened(url)
+        assert SECRET not in str(caught.value) + caught.value.advice
+
+
+def test_a_file_of_certificates_that_is_none_is_told(
+    opened: Callable[..., ElasticsearchStore], tmp_path: Path
+) -> None:
+    with pytest.raises(StoreUnreachableError, match=r"none.pem"):
+        opened(f"elasticsearch://host/photos?ca={tmp_path}/none.pem")
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers as the test says, and counts."""
+
+    protocol_version = "HTTP/1.1"
+    server: Odd
+
+    def do_GET(self) -> None:
+        self.server.asked.append(dict(self.headers))
+        status, body, headers = self.server.answer
+        data = json.dumps(body).encode() if isinstance(body, dict) else body
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_HEAD = do_POST = do_PUT = do_GET  # noqa: N815 (as its base class calls it)
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+class Odd(ThreadingHTTPServer):
+    """A server that gives one answer."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[dict[str, str]] = []
+        self.answer: tuple[int, Any, dict[str, str]] = (200, b"", {})
+
+    def gives(self, status: int, kind: str, reason: str) -> None:
+        """Answer with an error as Elasticsearch words it."""
+        body = {"error": {"type": kind, "reason": reason}, "status": status}
+        headers = {"X-Elastic-Product": "Elasticsearch", "Content-Type": "application/json"}
+        self.answer = (status, body, headers)
+
+    @property
+    def url(self) -> str:
+        return f"elasticsearch://127.0.0.1:{self.server_port}/photos"
+
+    def handle_error(self, *_: object) -> None:
+        """A client that hangs up is none of ours."""
+
+
+@pytest.fixture
+def odd() -> Iterator[Odd]:
+    server = Odd()
+    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "said", "times"),
+    [
+        (401, "security_exception", "refuses access", 1),
+        (403, "security_exception", "refuses access", 1),
+        (429, "es_rejected_execution_exception", "too much to do", 4),
+        (429, "circuit_breaking_exception", "too much to do", 4),
+        (503, "master_not_discovered_exception", "master_not_discovered", 4),
+        (500, "some_exception", "some_exception", 1),
+        (400, "media_type_header_exception", "older than Elasticsearch 9", 1),
+        (413, "too_long", "no request that large", 1),
+    ],
+)
+def test_what_a_server_says_is_told_with_what_to_do(
+    odd: Odd,
+    opened: Callable[..., ElasticsearchStore],
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    kind: str,
+    said: str,
+    times: int,
+) -> None:
+    monkeypatch.setenv("ECHOLENS_ELASTICSEARCH_API_KEY", SECRET)
+    odd.gives(status, kind, "because")
+    with pytest.raises(StoreUnreachableError, match=said) as caught:
+        opened(odd.url)
+    assert caught.value.advice
+    assert len(odd.asked) == times
+    assert odd.asked[0]["authorization"] == f"ApiKey {SECRET}"
+    assert SECRET not in str(caught.value) + caught.value.advice
+
+
+def test_a_user_and_a_password_are_sent(
+    odd: Odd, opened: Callable[..., ElasticsearchStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ECHOLENS_ELASTICSEARCH_USER", "me")
+    monkeypatch.setenv("ECHOLENS_ELASTICSEARCH_PASSWORD", SECRET)
+    odd.gives(401, "security_exception", "no")
+    with pytest.raises(StoreUnreachableError, match="refuses access"):
+        opened(odd.url)
+    assert odd.asked[0]["authorization"].startswith("Basic ")
+
+
+@pytest.mark.parametrize("body", [b"<html>Welcome<br></html>", b"{}", b"\xff", b""])
+@pytest.mark.parametrize("status", [200, 404])
+def test_a_server_that_is_no_elasticsearch_is_told(
+    odd: Odd, opened: Callable[..., ElasticsearchStore], status: int, body: bytes
+) -> None:
+    odd.answer = (status, body, {"Content-Type": "text/html"})
+    with pytest.raises(StoreUnreachableError, match="isn't an Elasticsearch server's"):
+        opened(odd.url)
+
+
+def test_a_server_without_tls_is_told(odd: Odd, opened: Callable[..., ElasticsearchStore]) -> None:
+    with pytest.raises(StoreUnreachableError, match="TLS"):
+        opened(f"{odd.url}?tls=true")
+
+
+def test_a_server_that_takes_connections_and_never_answers_is_told(
+    opened: Callable[..., ElasticsearchStore],
+) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(StoreUnreachableError, match=r"no answer within 0.2 seconds"):
+            opened(f"elasticsearch://127.0.0.1:{port}/photos?timeout=0.2")
