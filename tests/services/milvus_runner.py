@@ -45,12 +45,12 @@ def unpacked(cache: Path) -> Path:
 
 def configure(data: Path, given: dict[str, str]) -> Path:
     """Write the server's settings; gives those of its etcd, whose ports it takes from there."""
-    ports = {name: int(given[name]) for name in given if name.endswith("_port")}
-    config = milvus.MilvusServerConfig(data_dir=str(data), **ports)
+    config = milvus.MilvusServerConfig(data_dir=str(data))
     config.resolve_storage()
-    for name in given.keys() - ports.keys() - set(OWN):
+    for name in given.keys() - set(OWN):
         kind = config.get_type(name) if name in config.configurable_items else str
         config.set(name, given[name] == "true" if kind is bool else kind(given[name]))
+    config.resolve_all_listen_ports = lambda: None  # a restart's are free for it alone
     config.resolve()
     client, peer = (f"http://127.0.0.1:{given[name]}" for name in ("etcd", "etcd_peer"))
     of_etcd = data / "configs/etcd.yaml"
