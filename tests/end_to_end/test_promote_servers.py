@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import uuid
@@ -23,7 +24,7 @@ from tests.services.milvus import MilvusServer
 from tests.services.s3 import S3Server
 
 from .command import run, start
-from .test_killed import _media
+from .test_killed import _faults, _media, _points
 
 KILLS = 4
 QUERIES = ("a red picture", "第3张", "picture number 6", "a note about the number 4")
@@ -62,7 +63,11 @@ def _stores(home: Path) -> list[str]:
 @pytest.fixture
 def indexed(tmp_path: Path) -> Path:
     """A home with the collection ``photos`` of pictures, captions and texts."""
-    media, home = _media(tmp_path / "media", 40), tmp_path / "home"
+    return _indexed(tmp_path, 40)
+
+
+def _indexed(tmp_path: Path, count: int) -> Path:
+    media, home = _media(tmp_path / "media", count), tmp_path / "home"
     (media / "broken.jpg").unlink()
     done = run(["-c", "photos", "index", media, "--encoder", "hash:"], home)
     assert done.returncode == 0, done.stderr
@@ -127,3 +132,71 @@ def _kill_in_the_middle(arguments: list[str], home: Path, chance: random.Random)
         if _stores(home) != before:
             break
     return killed
+
+
+@pytest.mark.slow
+@pytest.mark.services
+def test_copies_move_from_folder_to_bucket(indexed: Path, s3_server: S3Server) -> None:
+    """Though the files are gone by then; and a server that is down is told and gone on with."""
+    answers = _answers(indexed)
+    assert run(["-c", "photos", "promote", "--assets", "folder:"], indexed).returncode == 0
+    shutil.rmtree(indexed.parent / "media")
+    url = s3_server.url()
+    nobody = url.replace(s3_server.endpoint, "http://127.0.0.1:9")
+    down = run(["-c", "photos", "promote", "--assets", f"{nobody}&timeout=1"], indexed)
+    assert down.returncode == 4
+    assert "127.0.0.1:9" in down.stderr
+    assert "again" in down.stderr
+    done = run(["-c", "photos", "promote", "--assets", url], indexed)
+    assert done.returncode == 0, done.stderr
+    assert _stores(indexed)[2] == url
+    _assert_alike(_answers(indexed), answers)
+    kept = s3_server.client().list_objects(parse(url).bucket, recursive=True)
+    assert len(list(kept)) == len({s.asset for s in _contents(indexed).sightings})
+    home = run(["-c", "photos", "promote", "--back"], indexed)
+    assert home.returncode == 2
+    assert "can't be read in place" in home.stderr
+
+
+@pytest.mark.slow
+def test_promise_killed_at_every_write_point(tmp_path: Path) -> None:
+    """SIGKILL before and after every write of a move that stays embedded, there and back."""
+    pytest.importorskip("faiss")
+    indexed = _indexed(tmp_path, 5)
+    held = _contents(indexed)
+    there = ["-c", "photos", "promote", "--vectors", "faiss:", "--assets", "folder:"]
+    moved, listed = tmp_path / "moved", tmp_path / "points.json"
+    with _faults() as ask:
+        for start_from, arguments in (
+            (indexed, there),
+            (moved, ["-c", "photos", "promote", "--back", "--discard-old"]),
+        ):
+            end = shutil.copytree(start_from, tmp_path / "end")
+            assert ask(end, arguments, list=str(listed)) == 0
+            points = list(_points(json.loads(listed.read_text())))
+            assert len(points) > 20
+            killed = 0
+            for point in points:
+                home = shutil.copytree(start_from, tmp_path / "killed")
+                ended = ask(home, arguments, kill=point)
+                assert ended in (-signal.SIGKILL, 0), point
+                killed += ended == -signal.SIGKILL
+                collections.assert_same(_seen(home), held)
+                assert ask(home, arguments) == 0, point
+                assert _stores(home) == _stores(end), point
+                collections.assert_same(_contents(home), held)
+                with _open(home) as collection:
+                    assert verify(collection).problems == (), point
+                shutil.rmtree(home)
+            assert killed > 0.9 * len(points)
+            end.rename(moved) if start_from is indexed else shutil.rmtree(end)
+
+
+def _seen(home: Path) -> collections.Contents:
+    """What searches see: without the vector that tells two names of one store from two stores."""
+    held = _contents(home)
+    seen = {
+        key: {name: vector for name, vector in vectors.items() if name in held.documents}
+        for key, vectors in held.vectors.items()
+    }
+    return replace(held, vectors=seen)
