@@ -139,7 +139,7 @@ def _admitted(
         return
     rest = iter(documents)
     while batch := list(islice(rest, BATCH)):
-        passed = collection.backends.documents.matches([one.id for one in batch], where)
+        passed = collection.backends.documents.passing([one.id for one in batch], where)
         yield from (one for one in batch if one.id in passed)
 
 

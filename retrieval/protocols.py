@@ -308,8 +308,8 @@ class DocumentStore(Protocol):
         """Ids of all documents that pass (sorted), or `TooMany` when more than `limit` do."""
         ...
 
-    def matches(self, ids: Sequence[str], where: Filter | None) -> set[str]:
-        """Those of the ids that are there and pass."""
+    def passing(self, ids: Sequence[str], where: Filter | None) -> dict[str, Document]:
+        """Those of the ids that are there and pass, without their spans and texts: a quick look."""
         ...
 
     def count(self) -> int:

@@ -103,17 +103,20 @@ class Gate:
         return found
 
     def document(self, id_: str) -> Document:
-        """A document that this gate has shown."""
+        """A document that this gate has shown, perhaps without its text."""
         document = self._seen[id_]
         assert document is not None
         return document
 
     def _look_up(self, ids: Sequence[str]) -> None:
         self._seen.update(dict.fromkeys(ids))
-        passed = self._store.matches(ids, self.where) - self._hidden
-        for id_, document in self._store.get(sorted(passed)).items():
+        for id_, document in self._store.passing(ids, self.where).items():
             right_kind = self.modality in (None, CHANNEL_OF_KIND[document.kind])
-            if right_kind and self._group(document) not in self._left_out:
+            if (
+                id_ not in self._hidden
+                and right_kind
+                and self._group(document) not in self._left_out
+            ):
                 self._seen[id_] = document
 
     def _group(self, document: Document) -> str:

@@ -138,14 +138,16 @@ def present(
     remarks: Remarks = Remarks(),
 ) -> Results:
     """Make the result of the ranked groups that came through `gate`."""
-    best = [gate.document(group.legs[0].document) for group in fused]
-    seen = documents.sightings(sorted({document.asset for document in best}))
-    hits = tuple(
-        _hit(rank, group, gate, _matching_first(gate, seen.get(document.asset, [])))
-        for rank, (group, document) in enumerate(zip(fused, best, strict=True), start=1)
-    )
+    shown = sorted({leg.document for group in fused for leg in group.legs})
+    whole = {id_: gate.document(id_) for id_ in shown} | documents.get(shown)
+    assets = [whole[group.legs[0].document].asset for group in fused]
+    seen = documents.sightings(sorted(set(assets)))
+    hits: list[Hit] = []
+    for group, asset in zip(fused, assets, strict=True):
+        places = _matching_first(gate, seen.get(asset, []))
+        hits.append(_hit(len(hits) + 1, group, [whole[leg.document] for leg in group.legs], places))
     return Results(
-        hits,
+        tuple(hits),
         query,
         (*remarks.notes, *map(_cut, remarks.unread), *map(_left_out, remarks.missing)),
         degraded=bool(remarks.missing),
@@ -153,10 +155,12 @@ def present(
     )
 
 
-def _hit(rank: int, group: Fused, gate: Gate, sightings: Sequence[Sighting]) -> Hit:
-    best_first = [gate.document(leg.document) for leg in group.legs]
+def _hit(
+    rank: int, group: Fused, best_first: Sequence[Document], sightings: Sequence[Sighting]
+) -> Hit:
     fields = sightings[0].fields if sightings else {}
-    modality = _modality(fields, best_first) if gate.group_by == "asset" else ""
+    by_asset = group.key == best_first[0].asset
+    modality = _modality(fields, best_first) if by_asset else ""
     own = [doc for doc in best_first if CHANNEL_OF_KIND[doc.kind] == modality]
     best = (own or best_first)[0]
     captions = tuple(dict.fromkeys(text for place in sightings for text in place.captions))

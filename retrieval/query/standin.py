@@ -86,17 +86,17 @@ class StandIn:
                 found[asset] += documents
         return dict(found)
 
-    def matches(self, ids: Sequence[str], where: Filter | None) -> set[str]:
+    def passing(self, ids: Sequence[str], where: Filter | None) -> dict[str, Document]:
         """Those of the ids that are there and pass a filter on the modality."""
         documents = self.get(ids)
         if where is None:
-            return set(documents)
+            return documents
         if _fields_of(where) != {"modality"}:
             raise self.error
         of_assets = self.of_assets(sorted({document.asset for document in documents.values()}))
         modalities = {asset: _modality(its) for asset, its in of_assets.items()}
         return {
-            id_
+            id_: document
             for id_, document in documents.items()
             if holds(where, {"modality": modalities[document.asset]})
         }

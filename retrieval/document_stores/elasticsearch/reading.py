@@ -45,7 +45,7 @@ def keys(connection: Connection, query: Query) -> Iterator[str]:
 
 
 def outlines(connection: Connection, query: Query) -> Iterator[dict[str, list[str]]]:
-    """The `OUTLINE` of each row of a query, of at most `IDS`, out of columns: no row is unpacked."""
+    """The `OUTLINE` of the rows of a query, `IDS` at most, from columns: no row is unpacked."""
     columns = {"_source": False, "stored_fields": "_none_", "docvalue_fields": list(OUTLINE)}
     body = {"query": query, "sort": ["_doc"], **columns}
     for hit in search(connection, body, IDS):

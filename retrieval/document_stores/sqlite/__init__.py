@@ -36,7 +36,7 @@ from ...words import query_terms
 from . import file as sqlite_file
 from . import rows as rows_of
 from .filters import Condition, admitted
-from .rows import DOCUMENT, IDS, SIGHTINGS, document_of, listed, sightings_of, terms_of
+from .rows import DOCUMENT, IDS, OUTLINE, SIGHTINGS, document_of, listed, sightings_of, terms_of
 
 FILE_NAME = "documents.sqlite"
 PAGE = 1_000  # rows that `scan` reads at once
@@ -155,11 +155,12 @@ class SqliteStore:
         rows = self._read(sql, *condition.parameters, limit + 1)
         return TooMany(limit) if len(rows) > limit else sorted(row[0].hex() for row in rows)
 
-    def matches(self, ids: Sequence[str], where: Filter | None) -> set[str]:
-        """Those of the ids that are there and pass."""
+    def passing(self, ids: Sequence[str], where: Filter | None) -> dict[str, Document]:
+        """Those of the ids that are there and pass, without their spans and texts."""
         condition = admitted(where, "of_each")
-        sql = f"SELECT d.id FROM documents d WHERE d.id {IDS} AND {condition.sql}"
-        return {row[0].hex() for row in self._read(sql, listed(ids), *condition.parameters)}
+        sql = f"SELECT {OUTLINE} FROM documents d WHERE d.id {IDS} AND {condition.sql}"
+        found = self._documents(sql, listed(ids), *condition.parameters)
+        return {document.id: document for document in found}
 
     def count(self) -> int:
         """The number of documents."""

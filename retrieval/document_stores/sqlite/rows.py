@@ -19,6 +19,7 @@ from ...values import is_id, kept_value
 from ...words import index_terms
 
 DOCUMENT = "d.id, d.asset, d.kind, d.channel, d.span_start, d.span_end, d.text"
+OUTLINE = "d.id, d.asset, d.kind, d.channel, NULL, NULL, NULL"
 IDS = "IN (SELECT blob(value) FROM json_each(?))"
 _ADD_WORDS = "INSERT INTO words (rowid, terms) VALUES (?, ?)"
 
@@ -35,7 +36,7 @@ def listed(ids: Iterable[str]) -> str:
 
 
 def document_of(row: Sequence[Any]) -> Document:
-    """The document of a row of the columns `DOCUMENT`."""
+    """The document of a row of the columns `DOCUMENT`, or `OUTLINE`."""
     id_, asset, kind, channel, start, end, text = row
     span = None if start is None else Span(start, end)
     return Document(id_.hex(), asset.hex(), kind, channel, span, text)

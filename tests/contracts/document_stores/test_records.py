@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ def test_an_empty_store_answers_with_nothing(opened: Opener) -> None:
         assert store.of_assets([absent, "no id"]) == store.sightings([absent, "no id"]) == {}
         assert len(store.search("dog", 5)) == 0
         assert store.select(None, 5) == []
-        assert store.matches([absent[:32]], None) == set()
+        assert store.passing([absent[:32]], None).keys() == set()
         assert [*store.scan(), *store.scan_sightings(), *store.check()] == []
         assert store.fields() == {}
 
@@ -68,6 +69,16 @@ def test_what_was_written_is_there_after_reopening(opened: Opener) -> None:
             name: type(value) for name, value in fields.items()
         }
         store.close()
+
+
+def test_a_quick_look_leaves_out_spans_and_texts(opened: Opener) -> None:
+    part = Document.of(asset_of(1), "passage", "toy/text", Span(3, 12), "a part")
+    store = opened()
+    store.upsert([part, image(2)], [seen(1), seen(2)])
+    assert store.passing([part.id, image(2).id, image(9).id, "no id"], None) == {
+        part.id: replace(part, span=None, text=None),
+        image(2).id: image(2),
+    }
 
 
 def test_documents_of_an_asset_are_in_order(opened: Opener) -> None:

@@ -17,12 +17,12 @@ def test_threads_that_ask_at_once_get_what_one_gets(opened: Opener, read_only: b
     store.upsert(documents, [seen(n, year=n % 9) for n in range(300)])
     store = opened(read_only=read_only)
     ids, where = [document.id for document in documents], Compare("year", ">", 4)
-    found, some = store.search("dog sea", 50, where=where), store.matches(ids, where)
+    found, some = store.search("dog sea", 50, where=where), store.passing(ids, where)
 
     def ask(_: int) -> None:
         for n in range(25):
             assert store.search("dog sea", 50, where=where).ids == found.ids
-            assert store.matches(ids, where) == some
+            assert store.passing(ids, where) == some
             assert len(store.get(ids)) == 300
             assert store.sightings([asset_of(n)])[asset_of(n)] == [seen(n, year=n % 9)]
 
