@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from threading import Event, Thread
@@ -150,6 +150,23 @@ def leased(backends: Backends, holder: str, *, seconds: float = LEASE_S) -> Iter
             vectors={key: _asking(store, lease) for key, store in backends.vectors.items()},
             assets=_asking(backends.assets, lease),
         )
+    finally:
+        lease.release()
+
+
+@contextmanager
+def held(documents: object, holder: str) -> Iterator[Callable[[], None]]:
+    """Be the one writer of a document store; gives what raises when that is lost.
+
+    Raises:
+        LockedError: another machine is writing there.
+    """
+    if not isinstance(documents, SharedStore):
+        yield lambda: None
+        return
+    lease = Lease(documents, holder, LEASE_S)
+    try:
+        yield lease.check
     finally:
         lease.release()
 

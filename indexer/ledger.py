@@ -15,8 +15,9 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import get_args
+from typing import TypeVar, get_args
 
 from retrieval.schema import Document, SkipReason
 
@@ -24,6 +25,8 @@ from .ledger_file import LedgerFile
 from .schema import Outcome
 
 CHUNK = 500
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +323,13 @@ class Ledger:
     def close(self) -> None:
         """Close the file."""
         self._file.connection.close()
+
+
+def chunks(items: Iterable[T]) -> Iterator[list[T]]:
+    """The items in their order, so many at a time as a store or the ledger is asked about."""
+    rest = iter(items)
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk
 
 
 def _intend_recheck(connection: sqlite3.Connection, assets: Iterable[str]) -> None:

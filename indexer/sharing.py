@@ -9,12 +9,16 @@ each machine takes it from there when it opens the collection.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from urllib.parse import unquote
+
 from retrieval.collection import MANIFEST_RECORD
 from retrieval.errors import CollectionNotFoundError, UsageError
 from retrieval.manifest import Manifest, dump_manifest, load_manifest, write_manifest
 from retrieval.probes import Probes, dump_probes, load_probes
 from retrieval.protocols import DocumentStore, SharedStore
 from retrieval.query.backends import Backends
+from retrieval.schema import Sighting, is_here
 
 PROBES_RECORD = "probes"
 
@@ -72,6 +76,14 @@ def withdraw(documents: DocumentStore, moved: Manifest) -> None:
     """Leave word in a store that the collection has moved out of it."""
     if isinstance(documents, SharedStore):
         _put(documents, MANIFEST_RECORD, dump_manifest(moved))
+
+
+def hosts_of(sightings: Iterable[Sighting]) -> set[str]:
+    """The machines that have an asset's files; none where one lies here, or none is known."""
+    uris = [sighting.uri for sighting in sightings]
+    if any(is_here(uri) or not uri.startswith("file://") for uri in uris):
+        return set()
+    return {unquote(uri.split("/")[2]) for uri in uris}
 
 
 def _put(store: SharedStore, name: str, data: bytes) -> None:

@@ -8,38 +8,51 @@ concerns isn't looked at; `repair` finishes it first. Without the encoder's pack
 rest is compared, and the report says that no sample was encoded.
 
 What can't be built from what is there is taken out whole and left to the next indexing run, which
-does those files again: nothing is guessed.
+does those files again: nothing is guessed. Of a file on another machine only that machine can do
+so: it is told, left as it is, and mended by `repair` there.
+
+Stores are read page by page and asked about many at once. What is kept of them is what is wrong,
+and 32 bytes of each copy of an asset. Each step mends what it has found after it has read
+everything, the ledger first: killed in between, nothing is forgotten.
 """
 
 from __future__ import annotations
 
 import hashlib
 import heapq
+import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection as Some
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
-from typing import TypeVar
 
 from retrieval import registry
 from retrieval.collection import Collection
 from retrieval.errors import BadInputError, MissingPartError
+from retrieval.protocols import Problem, SharedStore
 from retrieval.schema import CHANNEL_OF_KIND, Document, Sighting, is_here, path_of, printable
 
-from .ledger import CHUNK
+from .lease import RECORD
+from .ledger import chunks
+from .mending import Copies, Mending
 from .opening import Session, locked, looking, prove_encoders, undisturbed, writing
 from .report import VerifyReport
 from .salvage import Salvage
+from .sharing import hosts_of
 from .write import Writer
 
-T = TypeVar("T")
 SAMPLE = 32
 _DOCUMENT = re.compile("[0-9a-f]{32}")
 _ALL_GONE = "its copy is gone, and so is the file"
 _APART = "A part can't be read, so the parts were not compared with each other."
+_DISTURBED = (
+    "{} was writing, or was ended while it wrote: what it has begun may look like damage until "
+    "it has gone on."
+)
+_Seen = list[Sighting]
 ALIKE = 0.999  # an honest encoder repeats itself far closer; another picture is far below
 
 
@@ -59,18 +72,10 @@ def verify(collection: Collection, *, repair: bool = False) -> VerifyReport:
         check = _Check(session, Writer(session.backends, session.ledger), repair)
         check.problems, check.repaired = salvage.problems, salvage.repaired
         check.notes += salvage.notes
-        check.encoders()
-        check.begun()
-        check.files()
-        check.vectors()
-        check.documents()
-        check.sightings()
-        check.ledger()
-        check.assets()
-        if check.complete:
-            check.sample()
-        if repair:
-            check.finish()
+        before = _writer_elsewhere(session)
+        check.run(salvage.damaged)
+        if not repair and (before[1] or _writer_elsewhere(session) != before):
+            check.notes.append(_DISTURBED.format(before[0] or _writer_elsewhere(session)[0]))
         waiting = session.ledger.waiting()
         return VerifyReport(
             checked=dict(check.checked),
@@ -94,6 +99,16 @@ def _roots(uris: Sequence[str], known: Sequence[str]) -> Iterator[str]:
     yield from left
 
 
+def _writer_elsewhere(session: Session) -> tuple[str, str]:
+    """Which machine has written last to a shared collection, and what shows that it still does."""
+    documents = session.backends.documents
+    held = documents.record(RECORD) if isinstance(documents, SharedStore) else None
+    if held is None:
+        return "", ""
+    state = json.loads(held.data)
+    return str(state["holder"]), "" if state["free"] else held.version
+
+
 @dataclass
 class _Check:
     session: Session
@@ -102,14 +117,41 @@ class _Check:
     checked: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     repaired: int = 0
-    redo: set[str] = field(default_factory=set)  # assets that the next run must do again
     notes: list[str] = field(default_factory=list)
     complete: bool = True
     going: set[str] = field(default_factory=set)  # documents that come or go
     changing: set[str] = field(default_factory=set)  # assets whose documents have yet to follow
+    elsewhere: set[str] = field(default_factory=set)  # machines that alone can mend something
+    samples: dict[str, list[str]] = field(default_factory=dict)  # ids to encode again, by channel
+
+    def __post_init__(self) -> None:
+        self.mending = Mending(self.session.backends, self.session.ledger, self.writer)
+        self.copies = Copies(())
+
+    def run(self, damaged: Mapping[str, Sequence[Problem]]) -> None:
+        """Look at everything; `damaged` is what the vector stores say of single vectors."""
+        self.encoders()
+        self.begun()
+        steps: list[Callable[[], None]] = [
+            partial(self.files, damaged),
+            self.vectors,
+            self.documents,
+            self.sightings,
+            self.ledger,
+            self.assets,
+            *([self.sample] if self.complete else []),
+        ]
+        for step in steps:
+            step()
+            self.mending.do()
+        for host in sorted(self.elsewhere):
+            self.notes.append(
+                f"What is damaged of the files of {host} can be mended there alone: run `echolens "
+                "verify --repair` on it."
+            )
 
     def found(self, problem: str, mend: Callable[[], object] | None = None) -> None:
-        """Note a problem, and mend it if that was asked for and can be done."""
+        """Note a problem, and that it is to be mended if that was asked for and can be done."""
         self.problems.append(problem)
         if self.repair and mend is not None:
             mend()
@@ -142,94 +184,109 @@ class _Check:
                     "finishes that."
                 )
 
-    def files(self) -> None:
-        """The checksums of single vectors; `Salvage` has looked at the stores as a whole."""
-        for key, store in self.session.backends.vectors.items():
-            for problem in list(store.check()):
-                is_document = _DOCUMENT.fullmatch(problem.id)
-                mend = partial(self._redo_vector, key, problem.id) if is_document else None
-                self.found(f"vectors {key}: {problem.id}: {problem.message}", mend)
+    def files(self, damaged: Mapping[str, Sequence[Problem]]) -> None:
+        """What the stores found wrong with single vectors, when `Salvage` looked at them."""
+        for key, problems in damaged.items():
+            for chunk in chunks(problems):
+                known = self._documents([one.id for one in chunk if _DOCUMENT.fullmatch(one.id)])
+                seen = self._seen(known.values())
+                for one in chunk:
+                    mend: Callable[[], object] | None = None
+                    if one.id in known:
+                        mend = self._taking_out(known[one.id], seen)
+                    elif _DOCUMENT.fullmatch(one.id):
+                        mend = partial(self.mending.drop_vector, key, one.id)
+                    self.found(f"vectors {key}: {one.id}: {one.message}", mend)
 
     def vectors(self) -> None:
         """Vectors without a document: invisible, and in the way."""
-        documents = self.session.backends.documents
         for key, store in self.session.backends.vectors.items():
-            for ids in _chunks(list(store.scan())):
+            sample: list[str] = []
+            for ids in chunks(store.scan()):
                 self.checked["vectors"] += len(ids)
-                known = documents.get(ids)
+                known = self._documents(ids)
+                sample = heapq.nsmallest(SAMPLE, [*sample, *known])
                 for name in ids:
                     if name not in known and name not in self.going:
                         self.found(
                             f"vectors {key}: {name}: has no document",
-                            partial(store.delete, [name]),
+                            partial(self.mending.drop_vector, key, name),
                         )
+            self.samples[key] = sample
 
     def documents(self) -> None:
         """Documents without a vector, or of an asset that no file has."""
-        backends = self.session.backends
-        for documents in _chunks(list(backends.documents.scan())):
+        for documents in chunks(self.session.backends.documents.scan()):
             self.checked["documents"] += len(documents)
-            seen = backends.documents.sightings(sorted({d.asset for d in documents}))
+            seen = self._seen(documents)
             for document in documents:
                 if document.asset not in seen and document.asset not in self.changing:
                     self.found(
                         f"document {document.id} of {document.asset[:12]}: no file has its asset",
-                        partial(self.writer.reconcile, document.asset),
+                        partial(self.mending.reconcile, document.asset),
                     )
-            self._without_vector(documents)
+            self._without_vector(documents, seen)
 
-    def _without_vector(self, documents: list[Document]) -> None:
+    def _without_vector(self, documents: Sequence[Document], seen: Mapping[str, _Seen]) -> None:
         for key, store in self.session.backends.vectors.items():
             ids = [document.id for document in documents if document.channel == key]
-            held = store.get(ids)
+            held = store.get(ids) if ids else {}
             for document in documents:
                 lost = document.channel == key and document.id not in held
                 if lost and document.id not in self.going:
                     self.found(
                         f"document {document.id}: has no vector in {key}",
-                        partial(self._redo, document),
+                        self._taking_out(document, seen),
                     )
 
     def sightings(self) -> None:
         """Sightings that the ledger doesn't hold, or whose documents or copy are gone."""
-        documents = self.session.backends.documents
-        for sightings in _chunks(list(documents.scan_sightings())):
+        backends = self.session.backends
+        self.copies = Copies(backends.assets.scan())
+        for chunk in chunks(backends.documents.scan_sightings()):
+            # What is on another machine, that one's ledger knows of.
+            sightings = [one for one in chunk if is_here(one.uri)]
+            assets = sorted({sighting.asset for sighting in sightings})
             rows = self.session.ledger.rows([sighting.uri for sighting in sightings])
-            known = documents.of_assets(sorted({sighting.asset for sighting in sightings}))
+            known = backends.documents.of_assets(assets)
+            uncopied = self.copies.lacking(assets) if backends.assets.copies else set()
             for sighting in sightings:
                 row, path = rows.get(sighting.uri), path_of(sighting.uri)
-                if sighting.asset in self.changing:
+                asset = sighting.asset
+                if asset in self.changing:
                     continue
-                if not is_here(sighting.uri):
-                    continue  # the ledger of another machine knows of it
-                if row is None or row.asset != sighting.asset:
+                if row is None or row.asset != asset:
                     self.found(
                         f"{printable(path)}: is in the store, not in the ledger",
-                        partial(self.writer.reconcile, sighting.asset),
+                        partial(self.mending.reconcile, asset),
                     )
-                elif row.recipe and sighting.asset not in self.redo:
-                    for lack in self._lacks(sighting, known.get(sighting.asset, [])):
-                        mend = partial(self.redo.add, sighting.asset)
+                elif row.recipe and asset not in self.mending.redone:
+                    for lack in self._lacks(sighting, known.get(asset, []), uncopied):
+                        mend = partial(self.mending.redo, asset)
                         self.found(
                             f"{printable(path)}: {lack}", None if lack == _ALL_GONE else mend
                         )
 
-    def _lacks(self, sighting: Sighting, documents: Sequence[Document]) -> Iterator[str]:
+    def _lacks(
+        self, sighting: Sighting, documents: Sequence[Document], uncopied: Some[str]
+    ) -> Iterator[str]:
         known = {document.id for document in documents}
         captions = self.writer.captions(sighting.asset, [sighting])
         if all(document.is_caption for document in documents):
             yield "has no document"
         if any(caption.document.id not in known for caption in captions):
             yield "lacks the document of a caption"
-        assets = self.session.backends.assets
-        if assets.copies and not assets.exists(sighting.asset):
+        if sighting.asset in uncopied:
             is_there = os.path.isfile(path_of(sighting.uri))
             yield "its copy is gone" if is_there else _ALL_GONE
 
     def ledger(self) -> None:
         """Files that the ledger calls indexed and the document store doesn't know."""
-        rows = (row for row in self.session.ledger.scan() if row.asset and row.recipe)
-        for chunk in _chunks(list(rows)):
+        redone = self.mending.redone
+        rows = (
+            r for r in self.session.ledger.scan() if r.asset and (r.recipe or r.asset in redone)
+        )
+        for chunk in chunks(rows):
             self.checked["files"] += len(chunk)
             assets = sorted({row.asset for row in chunk if row.asset})
             seen = self.session.backends.documents.sightings(assets)
@@ -237,39 +294,54 @@ class _Check:
                 if not any(s.uri == row.uri for s in seen.get(row.asset or "", [])):
                     self.found(
                         f"{printable(path_of(row.uri))}: is in the ledger, not in the store",
-                        partial(self.redo.add, row.asset or ""),
+                        partial(self.mending.redo, row.asset or ""),
                     )
 
     def assets(self) -> None:
         """Copies that are damaged, or that no file needs."""
-        backends = self.session.backends
-        for asset in list(backends.assets.scan()):
-            if asset in self.changing:
-                continue
-            self.checked["assets"] += 1
-            with backends.assets.open(asset) as file:
-                intact = hashlib.file_digest(file, "sha256").hexdigest() == asset  # type: ignore[arg-type]
-            if not intact:
-                self.found(f"asset {asset}: its copy is damaged", partial(self._recopy, asset))
-            elif not self._is_needed(asset):
-                self.found(f"asset {asset}: no file has it", partial(backends.assets.delete, asset))
+        documents = self.session.backends.documents
+        for chunk in self.copies.chunks():
+            seen = documents.sightings(chunk)
+            for asset in chunk:
+                if asset not in self.changing and (intact := self._is_intact(asset)) is not None:
+                    self.checked["assets"] += 1
+                    self._copy(asset, seen.get(asset, []), intact=intact)
 
-    def _is_needed(self, asset: str) -> bool:
-        """Whether a file has it; by the ledger alone, until the document store is filled again."""
-        if asset in self.session.backends.documents.sightings([asset]):
-            return True
-        return any(self.session.ledger.holding(asset))
+    def _is_intact(self, asset: str) -> bool | None:
+        """None when it is gone meanwhile."""
+        try:
+            with self.session.backends.assets.open(asset) as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == asset  # type: ignore[arg-type]
+        except FileNotFoundError:
+            return None
+
+    def _copy(self, asset: str, sightings: Sequence[Sighting], *, intact: bool) -> None:
+        # By the ledger alone, until the document store is filled again.
+        needed = sightings or any(self.session.ledger.holding(asset))
+        if not intact:
+            self.elsewhere |= (hosts := hosts_of(sightings))
+            self.found(
+                f"asset {asset}: its copy is damaged",
+                None if hosts else partial(self._recopy, asset),
+            )
+        elif not needed:
+            self.found(f"asset {asset}: no file has it", partial(self.mending.drop_copy, asset))
+
+    def _recopy(self, asset: str) -> None:
+        self.mending.drop_copy(asset)
+        self.mending.redo(asset)
 
     def sample(self) -> None:
         """Encode a few documents again: does each vector still belong to its document?"""
         backends = self.session.backends
         for channel in backends.manifest.channels:
-            store, encoder = backends.vectors[channel.key], backends.encoder(channel)
-            vectors = store.get(heapq.nsmallest(SAMPLE, store.scan()))
-            documents = backends.documents.get(list(vectors))
+            encoder = backends.encoder(channel)
+            vectors = backends.vectors[channel.key].get(self.samples[channel.key])
+            documents = self._documents(list(vectors))
             inputs = {name: value for name, d in documents.items() for value in self._input(d)}
             if not inputs:
                 continue
+            seen = self._seen(documents.values())
             again = encoder.encode(channel.modality, list(inputs.values()), role="document")
             for name, vector in zip(inputs, again, strict=True):
                 self.checked["encoded again"] += 1
@@ -277,12 +349,8 @@ class _Check:
                 if cosine < ALIKE:
                     self.found(
                         f"document {name}: its vector isn't its own (cosine {cosine:.3f})",
-                        partial(self._redo, documents[name]),
+                        self._taking_out(documents[name], seen),
                     )
-
-    def finish(self) -> None:
-        """Let the next run do again what can't be mended from what is here."""
-        self.session.ledger.redo(self.redo)
 
     def _input(self, document: Document) -> Iterator[object]:
         """The encoder input of a document that has one input, if its file is still as it was."""
@@ -301,27 +369,18 @@ class _Check:
             except (OSError, BadInputError):
                 return  # its file is gone or changed: the next run's business, not damage
 
-    def _redo_vector(self, key: str, name: str) -> None:
-        backends = self.session.backends
-        document = backends.documents.get([name]).get(name)
-        if document is not None:
-            self._redo(document)
-        else:
-            backends.vectors[key].delete([name])
+    def _documents(self, ids: Sequence[str]) -> dict[str, Document]:
+        return self.session.backends.documents.get(ids) if ids else {}
 
-    def _redo(self, document: Document) -> None:
-        backends = self.session.backends
-        backends.documents.delete([document.id])
-        if document.channel:
-            backends.vectors[document.channel].delete([document.id])
-        self.redo.add(document.asset)
+    def _seen(self, documents: Iterable[Document]) -> dict[str, _Seen]:
+        """Where the documents' assets were seen."""
+        assets = sorted({document.asset for document in documents})
+        return self.session.backends.documents.sightings(assets) if assets else {}
 
-    def _recopy(self, asset: str) -> None:
-        self.session.backends.assets.delete(asset)
-        self.redo.add(asset)
-
-
-def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
-    rest = iter(items)
-    while chunk := list(islice(rest, CHUNK)):
-        yield chunk
+    def _taking_out(
+        self, document: Document, seen: Mapping[str, _Seen]
+    ) -> Callable[[], object] | None:
+        """What mends a document whose vector is wrong; None when only another machine can."""
+        hosts = hosts_of(seen.get(document.asset, ()))
+        self.elsewhere |= hosts
+        return None if hosts else partial(self.mending.take_out, document)
