@@ -295,10 +295,7 @@ def raw_rows(data: Data) -> dict[int, list[Any]]:
         for document, sighting in zip(data.documents[part], data.sightings[part], strict=True):
             seen = es_rows.sighting_row(sighting, "", 0)
             rows += [seen, es_rows.document_row(document, [seen])]
-        actions = [
-            (json.dumps({"index": {"_id": row["key"]}}), es_rows.dumped(row)) for row in rows
-        ]
-        bodies[part.start] = [each for action in actions for each in action]
+        bodies[part.start] = [each for row in rows for each in es_rows.writing(row)]
     return bodies
 
 
