@@ -14,9 +14,11 @@ from threading import Thread
 
 import pytest
 
+from tests.services import elasticsearch
 from tests.services.disk import small_disk
+from tests.services.elasticsearch import ElasticsearchServer
 from tests.services.milvus import MilvusServer
-from tests.services.process import answers, free_ports, running
+from tests.services.process import ServerError, answers, free_ports, running
 from tests.services.proxy import Proxy, Way
 from tests.services.s3 import S3Server
 
@@ -205,3 +207,22 @@ def test_two_servers_of_a_kind_run_side_by_side(tmp_path: Path) -> None:
         assert two.is_ready()
         one.start()
         assert one.is_ready()
+
+
+def test_without_a_jdk_or_maven_elasticsearch_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = tmp_path / "jdk"
+    (old / "bin").mkdir(parents=True)
+    (old / "bin/javac").touch()
+    (old / "release").write_text('JAVA_VERSION="17.0.15"\n')
+    monkeypatch.setenv("JAVA_HOME", str(old))
+    monkeypatch.setattr(elasticsearch, "JDK_FOLDERS", {})
+    with pytest.raises(ServerError, match="JDK 21 or newer"):
+        ElasticsearchServer(tmp_path / "server").start()
+    (old / "release").write_text('JAVA_VERSION="25.0.3"\n')
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(ServerError, match="no `mvn`"):
+        ElasticsearchServer(tmp_path / "server").start()
+    assert list((tmp_path / ".cache/echolens-tests").glob("elasticsearch-*[!k]")) == []

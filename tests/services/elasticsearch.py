@@ -32,6 +32,8 @@ VERSION = "9.5.3"
 LEAST_JAVA = 21
 BUILD_S = 900  # downloading included
 
+JDK_FOLDERS = {"/usr/lib/jvm": "*", "/Library/Java/JavaVirtualMachines": "*/Contents/Home"}
+
 _SOURCES = Path(__file__).with_name("elasticsearch_node")
 _NETWORK = "transport-netty4"
 _PLUGIN = "echolens-test"
@@ -87,8 +89,8 @@ def _jdk() -> Path:
     """A JDK that is new enough; `java` on the path is often an older one."""
     given = os.environ.get("JAVA_HOME")
     roots = [Path(given)] if given else []
-    roots += sorted(Path("/usr/lib/jvm").glob("*"))
-    roots += sorted(Path("/Library/Java/JavaVirtualMachines").glob("*/Contents/Home"))
+    for folder, pattern in JDK_FOLDERS.items():
+        roots += sorted(Path(folder).glob(pattern))
     for root in roots:
         release = root / "release"
         if not release.is_file() or not (root / "bin/javac").is_file():
