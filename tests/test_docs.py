@@ -19,10 +19,13 @@ import retrieval.evaluation
 from cli.errors import ExitCode
 from cli.main import COMMANDS, echolens
 from cli.options import Call
+from retrieval.document_stores.elasticsearch import index as elasticsearch
 from retrieval.evaluation.datasets import FORMATS
 from retrieval.registry import schemes
 from retrieval.schema import SkipReason
+from retrieval.servers import address
 from retrieval.settings import Settings
+from retrieval.vector_stores.milvus import address as milvus
 from tools.back_ends import BLOCK, block
 
 ROOT = Path(__file__).parent.parent
@@ -129,12 +132,22 @@ def test_the_table_of_back_ends_is_that_of_the_registry() -> None:
     assert BLOCK.findall(README) == [block()], "python -m tools.back_ends --write"
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_the_options_of_urls_stand_in_the_page_about_servers() -> None:
+    told = (ROOT / "docs/servers.md").read_text(encoding="utf-8")
+    known = {*address.COMMON, *milvus.OPTIONS, *elasticsearch.OPTIONS}
+
+    assert [name for name in known if f"`{name}`" not in told] == []
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/servers.md"]
+)
 def test_a_link_to_a_file_leads_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     targets = re.findall(r"\]\((?!https?://)([^)#]+)", text)
+    here = (ROOT / page).parent
 
-    assert [target for target in targets if not (ROOT / target).exists()] == []
+    assert [target for target in targets if not (here / target).exists()] == []
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS])
