@@ -134,24 +134,18 @@ class Lease:
 
 
 @contextmanager
-def leased(backends: Backends, holder: str, *, seconds: float = LEASE_S) -> Iterator[Backends]:
+def leased(backends: Backends, holder: str) -> Iterator[Backends]:
     """The back ends of one writer; those of a shared collection under a lease.
 
     Raises:
         LockedError: another machine is writing, or has taken over meanwhile.
     """
-    if not isinstance(backends.documents, SharedStore):
-        yield backends
-        return
-    lease = Lease(backends.documents, holder, seconds)
-    try:
+    with held(backends.documents, holder) as check:
         yield replace(
             backends,
-            vectors={key: _asking(store, lease) for key, store in backends.vectors.items()},
-            assets=_asking(backends.assets, lease),
+            vectors={key: _asking(store, check) for key, store in backends.vectors.items()},
+            assets=_asking(backends.assets, check),
         )
-    finally:
-        lease.release()
 
 
 @contextmanager
@@ -172,20 +166,20 @@ def held(documents: object, holder: str) -> Iterator[Callable[[], None]]:
 
 
 class _Asking:
-    """A store whose writing methods ask the lease first."""
+    """A store whose writing methods ask first whether they still may."""
 
-    def __init__(self, store: object, lease: Lease) -> None:
+    def __init__(self, store: object, check: Callable[[], None]) -> None:
         self._store = store
-        self._lease = lease
+        self._check = check
 
     def __getattr__(self, name: str) -> Any:
         if name in WRITING:
-            self._lease.check()
+            self._check()
         return getattr(self._store, name)
 
 
-def _asking(store: S, lease: Lease) -> S:
-    return cast("S", _Asking(store, lease))
+def _asking(store: S, check: Callable[[], None]) -> S:
+    return cast("S", _Asking(store, check))
 
 
 def _parse(record: Record) -> _State:

@@ -36,6 +36,7 @@ from retrieval.protocols import DocumentStore, Place
 from retrieval.query.backends import Backends
 from retrieval.schema import path_of, printable
 
+from ..lease import held
 from ..opening import Session, locked, looking, writing
 from ..report import Progress, Watcher
 from ..sharing import keep_manifest, publish, withdraw
@@ -44,7 +45,7 @@ from .discard import Discarded, discard
 from .journal import Journal, claim, identity_in, read_journal, write_journal
 from .parts import Assets, Documents, Part, Sightings, Vectors
 from .schema import AS_IT_IS, Moved, PromoteReport, Role, Stores
-from .shared import follow, held, refuse_taken
+from .shared import follow, refuse_taken
 
 __all__ = ["Moved", "PromoteReport", "Stores", "promote"]
 

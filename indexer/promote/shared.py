@@ -1,14 +1,13 @@
 """Moves from and to document stores that several machines reach.
 
-Gets: a collection, a document store. Gives: the right to write, or refuses. Touches: the record of
-the lease, ``manifest.json``. Never: a document.
+Gets: a collection, a document store. Gives: nothing, or refuses. Touches: ``manifest.json``.
+Never: a document.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 from retrieval import registry
 from retrieval.collection import MANIFEST_RECORD, Collection
@@ -16,7 +15,7 @@ from retrieval.errors import UsageError
 from retrieval.manifest import load_manifest, read_manifest, write_manifest
 from retrieval.protocols import DocumentStore, Place, SharedStore
 
-from ..lease import LEASE_S, RECORD, Lease
+from ..lease import RECORD
 from .journal import read_journal
 
 
@@ -53,20 +52,3 @@ def refuse_taken(documents: DocumentStore, url: str, holder: str) -> None:
             f"The collection was published in {url}, and another machine has written there since.",
             advice=f"Go on with it there: `echolens init NAME --attach {url}`.",
         )
-
-
-@contextmanager
-def held(documents: DocumentStore, holder: str) -> Iterator[Callable[[], None]]:
-    """Be the one writer of a document store; gives what raises when that is lost.
-
-    Raises:
-        LockedError: another machine is writing there.
-    """
-    if not isinstance(documents, SharedStore):
-        yield lambda: None
-        return
-    lease = Lease(documents, holder, LEASE_S)
-    try:
-        yield lease.check
-    finally:
-        lease.release()
