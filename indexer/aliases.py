@@ -23,11 +23,12 @@ from pathlib import Path
 import numpy as np
 
 from retrieval import registry
+from retrieval.abilities import Exportable
 from retrieval.collection import Collection
 from retrieval.durable import sync_folder
 from retrieval.errors import EncoderMismatchError, StoreUnreachableError, UsageError
 from retrieval.probes import check_nearest, check_vectors, encode_probes, probe_inputs
-from retrieval.protocols import Encoder, Exportable
+from retrieval.protocols import Encoder
 from retrieval.schema import Alias, Channel, Compute, FloatArray, Modality, Precision, Role
 from retrieval.settings import Settings, load_settings
 

@@ -25,8 +25,8 @@ from dataclasses import asdict, dataclass, replace
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from retrieval.abilities import Record, SharedStore
 from retrieval.errors import CorruptError, LockedError, MissingPartError
-from retrieval.protocols import Record, SharedStore
 
 if TYPE_CHECKING:
     from retrieval.query.backends import Backends

@@ -13,9 +13,10 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from retrieval.abilities import Served
 from retrieval.collection import Collection
 from retrieval.errors import MissingPartError, UsageError
-from retrieval.protocols import DocumentStore, Served
+from retrieval.protocols import DocumentStore
 from retrieval.query.backends import AbsentStore, Backends
 from retrieval.schema import SkipReason, printable, uri_of
 

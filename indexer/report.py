@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from retrieval.protocols import Service
+from retrieval.abilities import Service
 from retrieval.schema import FieldType, Modality, SkipReason
 
 STAGES = ("read", "decode", "encode", "write")

@@ -20,18 +20,12 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 
 from retrieval import registry
+from retrieval.abilities import SharedStore
 from retrieval.collection import Collection, named_by, shared_manifest
 from retrieval.errors import CorruptError, EncoderMismatchError
 from retrieval.manifest import Manifest, read_manifest
 from retrieval.probes import make_probes, read_probes, write_probes
-from retrieval.protocols import (
-    AssetStore,
-    DocumentStore,
-    Place,
-    Problem,
-    SharedStore,
-    VectorStore,
-)
+from retrieval.protocols import AssetStore, DocumentStore, Place, Problem, VectorStore
 from retrieval.schema import Channel, Document, is_here
 
 from .lease import held

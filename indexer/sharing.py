@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import unquote
 
+from retrieval.abilities import SharedStore
 from retrieval.collection import MANIFEST_RECORD
 from retrieval.errors import CollectionNotFoundError, UsageError
 from retrieval.manifest import Manifest, dump_manifest, load_manifest, write_manifest
 from retrieval.probes import Probes, dump_probes, load_probes
-from retrieval.protocols import DocumentStore, SharedStore
+from retrieval.protocols import DocumentStore
 from retrieval.query.backends import Backends
 from retrieval.schema import Sighting, is_here
 

@@ -30,9 +30,10 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from retrieval import registry
+from retrieval.abilities import SharedStore
 from retrieval.collection import Collection
 from retrieval.errors import BadInputError, MissingPartError
-from retrieval.protocols import Problem, SharedStore
+from retrieval.protocols import Problem
 from retrieval.schema import CHANNEL_OF_KIND, Document, Sighting, is_here, path_of, printable
 
 from .lease import RECORD

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Literal, Self, TypeVar, cast, get_args
 
 from . import registry
+from .abilities import SharedStore
 from .errors import (
     CollectionNotFoundError,
     CorruptError,
@@ -26,7 +27,7 @@ from .errors import (
 )
 from .manifest import NAME, Manifest, load_manifest, read_manifest
 from .probes import Probes, read_probes
-from .protocols import DocumentStore, Encoder, Limits, Place, SharedStore, VectorStore
+from .protocols import DocumentStore, Encoder, Limits, Place, VectorStore
 from .query.backends import AbsentStore, Backends
 from .query.engine import search
 from .query.parse import Query, parse_query

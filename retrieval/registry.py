@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
+from .abilities import SharedStore
 from .errors import NotInstalledError, UsageError
 from .protocols import (
     AssetStore,
@@ -23,7 +24,6 @@ from .protocols import (
     Locate,
     ModalityReader,
     Place,
-    SharedStore,
     VectorStore,
 )
 from .schema import Channel, Compute, Modality

@@ -1,6 +1,6 @@
 """The README's table of back ends, made from the registry: `python -m tools.back_ends --write`.
 
-Gets: the registry. Gives: rows of Markdown. Touches: the README, between its marks. Never: loads one.
+Gets: the registry. Gives: rows of Markdown. Touches: the README. Never: opens one.
 """
 
 from __future__ import annotations

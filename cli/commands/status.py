@@ -70,17 +70,24 @@ def _rows(collection: Collection, figures: Status) -> Iterator[tuple[str, str]]:
         yield f"failed: {reason}", f"{count:,}"
     for modality, count in figures.assets.items():
         yield f"assets: {modality}", f"{count:,}"
+    silent = {store.role for store in figures.stores if store.error}
     for channel in manifest.channels:
-        documents, vectors = (
-            figures.documents.get(channel.key, 0),
-            figures.vectors.get(channel.key, 0),
+        key = channel.key
+        told = (
+            _counted("documents", None if "documents" in silent else figures.documents.get(key, 0)),
+            _counted(
+                "vectors", None if f"vectors {key}" in silent else figures.vectors.get(key, 0)
+            ),
+            channel.encoder,
         )
-        yield (
-            f"channel {channel.key}",
-            f"{documents:,} documents, {vectors:,} vectors, {channel.encoder}",
-        )
+        yield f"channel {key}", ", ".join(told)
     for name, kind in sorted(figures.fields.items()):
         yield f"field {printable(name)}", kind
+
+
+def _counted(what: str, count: int | None) -> str:
+    """``20 vectors``; None of what a store can't be asked for, which is not the same as none."""
+    return f"{what} unknown" if count is None else f"{count:,} {what}"
 
 
 def _store(store: StoreStatus) -> str:

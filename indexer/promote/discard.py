@@ -19,8 +19,9 @@ from io import BytesIO
 import numpy as np
 
 from retrieval import registry
+from retrieval.abilities import SharedStore
 from retrieval.collection import MANIFEST_RECORD
-from retrieval.protocols import AssetStore, DocumentStore, Place, SharedStore, VectorStore
+from retrieval.protocols import AssetStore, DocumentStore, Place, VectorStore
 from retrieval.schema import Channel, Document
 
 from ..opening import Session

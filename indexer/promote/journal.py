@@ -17,9 +17,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from retrieval.abilities import SharedStore
 from retrieval.durable import replace_file
 from retrieval.errors import CorruptError, NewerFormatError, UsageError
-from retrieval.protocols import DocumentStore, SharedStore
+from retrieval.protocols import DocumentStore
 
 from ..sharing import refuse_published
 from .schema import ROLES, Role, Stores

@@ -10,10 +10,11 @@ import json
 from contextlib import closing
 
 from retrieval import registry
+from retrieval.abilities import SharedStore
 from retrieval.collection import MANIFEST_RECORD, Collection
 from retrieval.errors import UsageError
 from retrieval.manifest import load_manifest, read_manifest, write_manifest
-from retrieval.protocols import DocumentStore, Place, SharedStore
+from retrieval.protocols import DocumentStore, Place
 
 from ..lease import RECORD
 from .journal import read_journal

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn, cast
 
+from retrieval.abilities import Knowing
 from retrieval.errors import MissingPartError, StoreUnreachableError
-from retrieval.protocols import DocumentStore, Knowing, VectorStore
+from retrieval.protocols import DocumentStore, VectorStore
 from retrieval.schema import (
     CHANNEL_OF_KIND,
     And,

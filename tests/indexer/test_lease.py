@@ -9,8 +9,8 @@ from threading import Lock
 import pytest
 
 from indexer.lease import RECORD, Lease
+from retrieval.abilities import Record
 from retrieval.errors import LockedError, StoreUnreachableError
-from retrieval.protocols import Record
 
 SECONDS = 0.5
 

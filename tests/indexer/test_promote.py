@@ -19,6 +19,7 @@ from indexer import PromoteReport, Stores, create, index, promote, remove, verif
 from indexer.promote.discard import _mark
 from indexer.promote.tally import of_sighting, of_vector
 from retrieval import open_collection, registry
+from retrieval.abilities import Record
 from retrieval.collection import Collection
 from retrieval.document_stores.sqlite import SqliteStore
 from retrieval.errors import (
@@ -30,7 +31,7 @@ from retrieval.errors import (
     UsageError,
 )
 from retrieval.manifest import read_manifest
-from retrieval.protocols import Place, Record
+from retrieval.protocols import Place
 from retrieval.schema import Channel, Document, FloatArray, Sighting
 from retrieval.vector_stores.exact import ExactStore
 from tests import collections, corpus

@@ -14,6 +14,7 @@ pytest.importorskip("elasticsearch")
 
 from elasticsearch import Elasticsearch
 
+from retrieval.abilities import Service
 from retrieval.document_stores.elasticsearch import ElasticsearchStore, connection
 from retrieval.document_stores.elasticsearch.tokens import token
 from retrieval.errors import (
@@ -23,7 +24,7 @@ from retrieval.errors import (
     NewerFormatError,
     StoreUnreachableError,
 )
-from retrieval.protocols import Place, Service
+from retrieval.protocols import Place
 from retrieval.schema import Compare, Document, Like, Or, Sighting
 from tests.contracts.naive_filters import NUMBERS, TEXTS
 from tests.services.elasticsearch import ElasticsearchServer

@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("pymilvus")
 
+from retrieval.abilities import Knowing, Served
 from retrieval.errors import (
     CorruptError,
     NewerFormatError,
@@ -21,7 +22,7 @@ from retrieval.errors import (
     StoreUnreachableError,
     UsageError,
 )
-from retrieval.protocols import Knowing, Place, Served
+from retrieval.protocols import Place
 from retrieval.registry import open_vector_store
 from retrieval.schema import Document, Ranking
 from retrieval.vector_stores import milvus

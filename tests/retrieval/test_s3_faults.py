@@ -14,10 +14,11 @@ from threading import Thread
 import pytest
 from urllib3 import Retry
 
+from retrieval.abilities import Service
 from retrieval.asset_stores.s3 import ATTEMPTS, S3Store
 from retrieval.asset_stores.s3.address import Address, parse
 from retrieval.errors import StoreUnreachableError, UsageError
-from retrieval.protocols import Place, Service
+from retrieval.protocols import Place
 from tests import corpus
 from tests.end_to_end.command import run
 from tests.services.process import free_ports

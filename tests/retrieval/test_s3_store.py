@@ -18,11 +18,12 @@ from minio import Minio
 from minio.commonconfig import ENABLED
 from minio.versioningconfig import VersioningConfig
 
+from retrieval.abilities import Served
 from retrieval.asset_stores import s3
 from retrieval.asset_stores.s3 import S3Store
 from retrieval.asset_stores.s3.address import parse
 from retrieval.errors import BadInputError, CorruptError, EcholensError, StoreUnreachableError
-from retrieval.protocols import Place, Served
+from retrieval.protocols import Place
 from retrieval.registry import open_asset_store
 from tests.services.s3 import ACCESS_KEY, SECRET_KEY, S3Server
 

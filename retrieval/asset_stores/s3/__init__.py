@@ -34,8 +34,9 @@ from minio.credentials.providers import AWSConfigProvider, ChainedProvider, EnvA
 from minio.error import MinioException, S3Error
 from urllib3.exceptions import HTTPError, MaxRetryError
 
+from ...abilities import Service
 from ...errors import CorruptError, EcholensError, StoreUnreachableError
-from ...protocols import Locate, Place, Service
+from ...protocols import Locate, Place
 from .address import CREDENTIALS, parse
 from .connection import cause, connections
 from .files import Hashed, Ranges, left, whole

@@ -28,8 +28,9 @@ from threading import RLock
 
 import numpy as np
 
+from ...abilities import Record, Service
 from ...errors import CorruptError, EcholensError, FilterError, StoreUnreachableError
-from ...protocols import Place, Problem, Record, Service
+from ...protocols import Place, Problem
 from ...schema import Document, FieldType, Filter, Ranking, Sighting, TooMany
 from ...servers.address import parse
 from ...values import check_documents, check_sightings, is_id

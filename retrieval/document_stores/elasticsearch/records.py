@@ -17,8 +17,8 @@ from typing import Any
 
 from elasticsearch import Elasticsearch
 
+from ...abilities import Record
 from ...errors import LockedError, StoreUnreachableError
-from ...protocols import Record
 from .connection import RUNS, Connection
 from .index import writers_alias
 

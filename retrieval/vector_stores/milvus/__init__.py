@@ -29,8 +29,9 @@ from typing import cast
 
 import numpy as np
 
+from ...abilities import Service
 from ...errors import StoreUnreachableError
-from ...protocols import Place, Problem, Service
+from ...protocols import Place, Problem
 from ...schema import Channel, Document, FloatArray, Kind, Ranking
 from ...vectors import check_ids, checked_unit, fault, is_id
 from .address import target

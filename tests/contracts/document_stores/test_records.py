@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from retrieval.abilities import Served, SharedStore
 from retrieval.errors import CorruptError, StoreUnreachableError
-from retrieval.protocols import Served, SharedStore
 from retrieval.registry import schemes
 from retrieval.schema import Document, Exists, Sighting, Span
 

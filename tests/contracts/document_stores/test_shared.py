@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from retrieval.abilities import SharedStore
 from retrieval.errors import LockedError, StoreUnreachableError
-from retrieval.protocols import DocumentStore, SharedStore
+from retrieval.protocols import DocumentStore
 from retrieval.schema import Compare, Sighting
 
 from .toys import SCHEMES, Opener, asset_of, image, seen
