@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -164,6 +165,6 @@ def test_as_many_hits_as_there_are_and_the_best_ones(
 
 
 @pytest.mark.parametrize("role", ["vector_store", "document_store"])
-def test_every_scheme_is_in_a_pair(role: Literal[vector_store, document_store]) -> None:
+def test_every_scheme_is_in_a_pair(role: Literal["vector_store", "document_store"]) -> None:
     paired = {name.split("+")[role == "document_store"] for name in PAIRS}
     assert {scheme for scheme, _ in registry.schemes(role)} <= paired
