@@ -157,8 +157,11 @@ class _Stopped:
     def within(self, error: BaseException) -> bool:
         """Whether it is what lies behind an error."""
         behind: BaseException | None = error
+        seen: list[BaseException] = []  # a client makes its errors their own cause
         while behind is not None and not isinstance(behind, ImportError | SystemError):
+            seen.append(behind)
             behind = behind.__cause__ or behind.__context__
+            behind = None if behind in seen else behind
         return self.at_all and behind is not None
 
     def _stop(self, number: int, _: FrameType | None) -> None:
