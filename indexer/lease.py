@@ -1,7 +1,7 @@
 """One writer among several machines: a lease in the collection's shared document store.
 
-Gets: a `SharedStore`, the name of a writer. Gives: a `Lease`. Touches: the record ``lease``, the
-store's fence, a thread that renews. Never: a document, a vector.
+Gets: a `SharedStore`, a `Holder`. Gives: a `Lease`. Touches: the record ``lease``, the store's
+fence, a thread that renews, the file ``.writer`` of a folder. Never: a document, a vector.
 
 The lease is a record that its holder renews every few seconds. Clocks of machines differ, so
 nobody reads a time out of it: who finds it held watches whether it changes, and takes it over when
@@ -16,16 +16,19 @@ that the former is dead.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from retrieval.abilities import Record, SharedStore
+from retrieval.durable import replace_file
 from retrieval.errors import CorruptError, LockedError, MissingPartError
 
 if TYPE_CHECKING:
@@ -34,9 +37,39 @@ if TYPE_CHECKING:
 LEASE_S = 15.0
 BEATS = 5  # renewals in that time
 RECORD = "lease"
+MARK = ".writer"
 WRITING = frozenset(("upsert", "delete", "compact", "put"))
 
 S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The one writer of a collection's folder, who holds its lock.
+
+    Attributes:
+        directory: the collection's folder.
+        host: what its machine is called.
+    """
+
+    directory: Path
+    host: str
+
+    @property
+    def name(self) -> str:
+        """``anna:/srv/photos#...``: its mark is this very folder's, on whatever machine.
+
+        Two machines may be called alike, and their folders too; a copied folder brings the mark
+        along, but not the place on the disk.
+        """
+        path = self.directory / MARK
+        try:
+            mark = path.read_text()
+        except FileNotFoundError:
+            mark = uuid.uuid4().hex
+            replace_file(path, mark.encode())
+        place = hashlib.blake2b(f"{mark} {path.stat().st_ino}".encode(), digest_size=6).hexdigest()
+        return f"{self.host or 'this machine'}:{self.directory}#{place}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +167,7 @@ class Lease:
 
 
 @contextmanager
-def leased(backends: Backends, holder: str) -> Iterator[Backends]:
+def leased(backends: Backends, holder: Holder) -> Iterator[Backends]:
     """The back ends of one writer; those of a shared collection under a lease.
 
     Raises:
@@ -149,7 +182,7 @@ def leased(backends: Backends, holder: str) -> Iterator[Backends]:
 
 
 @contextmanager
-def held(documents: object, holder: str) -> Iterator[Callable[[], None]]:
+def held(documents: object, holder: Holder) -> Iterator[Callable[[], None]]:
     """Be the one writer of a document store; gives what raises when that is lost.
 
     Raises:
@@ -158,7 +191,7 @@ def held(documents: object, holder: str) -> Iterator[Callable[[], None]]:
     if not isinstance(documents, SharedStore):
         yield lambda: None
         return
-    lease = Lease(documents, holder, LEASE_S)
+    lease = Lease(documents, holder.name, LEASE_S)
     try:
         yield lease.check
     finally:

@@ -38,7 +38,7 @@ from retrieval.schema import Channel, Modality
 from retrieval.settings import Settings, load_settings
 
 from .fields import BUILT_IN
-from .lease import leased
+from .lease import Holder, leased
 from .ledger import Ledger
 from .removed import teach
 from .sharing import publish, published, refuse_published
@@ -166,7 +166,7 @@ def writing(collection: Collection, *, prove: bool = True) -> Iterator[Session]:
 
 @contextmanager
 def _leased_session(collection: Collection) -> Iterator[Session]:
-    holder = f"{collection.settings.host or 'this machine'}:{collection.directory}"
+    holder = Holder(collection.directory, collection.settings.host)
     with (
         _session(collection, read_only=False) as session,
         leased(session.backends, holder) as backends,

@@ -28,7 +28,7 @@ from retrieval.probes import make_probes, read_probes, write_probes
 from retrieval.protocols import AssetStore, DocumentStore, Place, Problem, VectorStore
 from retrieval.schema import Channel, Document, is_here
 
-from .lease import held
+from .lease import Holder, held
 from .ledger import Ledger, Row, chunks
 from .ledger_file import LedgerFile
 from .removed import read_removed, removed_in, teach, write_removed
@@ -189,7 +189,7 @@ class Salvage:
         Raises:
             LockedError: another machine is writing.
         """
-        holder = f"{self._host or 'this machine'}:{self._directory}"
+        holder = Holder(self._directory, self._host)
         with closing(self._documents(anew=anew)) as store, held(store, holder):
             yield store
 

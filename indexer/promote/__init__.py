@@ -36,7 +36,7 @@ from retrieval.protocols import DocumentStore, Place
 from retrieval.query.backends import Backends
 from retrieval.schema import path_of, printable
 
-from ..lease import held
+from ..lease import Holder, held
 from ..opening import Session, locked, looking, writing
 from ..report import Progress, Watcher
 from ..sharing import keep_manifest, publish, withdraw
@@ -170,7 +170,7 @@ def _move(
     """Fill the stores of the goal, check them, and switch to them."""
     backends = session.backends
     directory, now = backends.directory, stores_of(backends.manifest)
-    holder = f"{session.settings.host or 'this machine'}:{directory}"
+    holder = Holder(directory, session.settings.host)
     Writer(backends, session.ledger).finish()
     _check_source(backends, now, goal)
     with _resumable(), _targets(session, now, goal) as targets:

@@ -16,7 +16,7 @@ from retrieval.errors import UsageError
 from retrieval.manifest import load_manifest, read_manifest, write_manifest
 from retrieval.protocols import DocumentStore, Place
 
-from ..lease import RECORD
+from ..lease import RECORD, Holder
 from .journal import read_journal
 
 
@@ -36,7 +36,7 @@ def follow(collection: Collection) -> None:
         write_manifest(directory, moved)
 
 
-def refuse_taken(documents: DocumentStore, url: str, holder: str) -> None:
+def refuse_taken(documents: DocumentStore, url: str, holder: Holder) -> None:
     """Refuse a store that was published before a kill, and that another machine has gone on with.
 
     Raises:
@@ -48,7 +48,7 @@ def refuse_taken(documents: DocumentStore, url: str, holder: str) -> None:
     if record is None or lease is None:
         return
     is_live = load_manifest(record.data, where=f"The manifest in {url}").documents == url
-    if is_live and json.loads(lease.data).get("holder") != holder:
+    if is_live and json.loads(lease.data).get("holder") != holder.name:
         raise UsageError(
             f"The collection was published in {url}, and another machine has written there since.",
             advice=f"Go on with it there: `echolens init NAME --attach {url}`.",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Lock
 
 import pytest
 
-from indexer.lease import RECORD, Lease
+from indexer.lease import RECORD, Holder, Lease
 from retrieval.abilities import Record
 from retrieval.errors import LockedError, StoreUnreachableError
 
@@ -134,3 +136,15 @@ def test_of_two_that_find_it_free_one_gets_it(store: Shared) -> None:
         store.put_record(RECORD, b"{}", replacing=free.version)
     berta.check()
     berta.release()
+
+
+def test_a_holder_is_known_again_and_is_no_other_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    name = Holder(folder, "anna").name
+    assert name.startswith(f"anna:{folder}#")
+    assert Holder(folder, "anna").name == name
+
+    folder.rename(tmp_path / "kept")
+    shutil.copytree(tmp_path / "kept", folder)  # as on another machine of the same name
+    assert Holder(folder, "anna").name != name
