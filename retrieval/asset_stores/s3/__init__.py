@@ -9,7 +9,8 @@ the bucket may be left out, and the endpoint is then AWS. A prefix belongs to on
 
 An asset is hashed while it is sent, and its last bytes are sent only once the hash is right, so an
 object under its own name is always whole. The parts that a killed writer has sent of a large one
-are swept when the next one opens. Deleting takes every version of an object.
+are swept when the next one first writes: who only opens may be about to be refused, while another
+machine is sending. Deleting takes every version of an object.
 
 Each request that is saved is felt: what goes in one piece is sent on the condition that it isn't
 there yet, instead of asking first; opening brings the first bytes along, which tell the size.
@@ -68,6 +69,7 @@ class S3Store:
         self._at = parse(place.url)
         self._read_only = place.read_only
         self._is_there = False  # whether the bucket was seen
+        self._is_swept = False
         self._asks = False  # before it sends: the last asset was there, so may be the next
         self._conditions = True  # whether the server knows them
         self._provider = ChainedProvider([EnvAWSProvider(), AWSConfigProvider()])
@@ -82,7 +84,6 @@ class S3Store:
         if not place.read_only:
             with self._reaching():
                 self._find_bucket(make=place.anew or not place.existing)
-                self._sweep()
 
     def put(self, asset: str, file: BinaryIO) -> None:
         """Send `file` from where it stands, unless an object of its size is there.
@@ -265,6 +266,9 @@ class S3Store:
                 advice="Open the collection for writing.",
             )
         with self._reaching():
+            if not self._is_swept:
+                self._sweep()
+                self._is_swept = True
             yield
 
     @contextmanager
