@@ -160,3 +160,8 @@ def test_elasticsearch_is_of_the_version_and_kind_that_the_tests_start() -> None
     for pom in (ROOT / "tests/services").rglob("pom.xml"):
         version = service["image"].rpartition(":")[2]
         assert f"<version>{version}</version>" in pom.read_text(encoding="utf-8")
+
+
+def test_echolens_is_the_same_machine_in_every_run() -> None:
+    # A container has a new host name each time, and files of another machine aren't its own.
+    assert SERVICES["echolens"]["environment"]["ECHOLENS_HOST"] == "${ECHOLENS_HOST:-container}"
