@@ -268,7 +268,7 @@ def test_a_new_asset_takes_one_request_and_so_does_reading_it(
         asked.append(method)
         return execute(method, *args, **kwargs)
 
-    store.exists(ASSET)  # learns the bucket's region
+    store.delete(ASSET)  # learns the bucket's region, and sweeps it
     monkeypatch.setattr(store._client, "_url_open", noted)
     store.put(ASSET, io.BytesIO(BYTES))
     with store.open(ASSET) as file:
