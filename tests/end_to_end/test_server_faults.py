@@ -1,0 +1,362 @@
+"""The real command on three real servers that fail: what it says, and that nothing is lost.
+
+The table of faults in ``docs/faults.md`` names these tests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests import collections
+from tests.services.disk import SmallDisk, small_disk
+from tests.services.process import ServerError
+from tests.services.proxy import Proxy
+from tests.services.s3 import CREDENTIALS
+
+from .server_faults import (
+    Commands,
+    Done,
+    Shelf,
+    Tier,
+    in_a_later_batch,
+    pictures,
+    urls,
+)
+
+pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.xdist_group("milvus")]
+
+MEGABYTES = {"vectors": 1000, "documents": 300, "assets": 300}  # of each server's disk
+ROLES = ("vectors", "documents", "assets")
+NAMES = {"vectors": "Milvus", "documents": "Elasticsearch", "assets": "bucket"}
+_batches = count(1)
+
+
+@pytest.fixture(scope="module")
+def disks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, SmallDisk]]:
+    """A small disk below each server; none where none can be mounted."""
+    folder = tmp_path_factory.mktemp("tier")
+    with ExitStack() as mounted:
+        try:
+            yield {
+                role: mounted.enter_context(small_disk(folder / role / "data", size))
+                for role, size in MEGABYTES.items()
+            }
+        except pytest.skip.Exception:
+            yield {}
+
+
+@pytest.fixture(scope="module")
+def tier(tmp_path_factory: pytest.TempPathFactory, disks: dict[str, SmallDisk]) -> Iterator[Tier]:
+    """Three servers of this module's own, to be killed."""
+    for package in ("pymilvus", "elasticsearch"):
+        pytest.importorskip(package)
+    folders = [disk.folder.parent.parent for disk in disks.values()]
+    tier = Tier.below(folders[0] if folders else tmp_path_factory.mktemp("tier"))
+    try:
+        tier.start()
+        yield tier
+    except ServerError as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error), pytrace=False)
+        pytest.skip(str(error))
+    finally:
+        tier.stop()
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    commands = Commands(tmp_path_factory.mktemp("commands"))
+    yield commands
+    commands.close()
+
+
+@pytest.fixture(autouse=True)
+def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="module")
+def shelf(tier: Tier, commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    """A collection of some pictures on the three servers."""
+    folder = tmp_path_factory.mktemp("shelf")
+    ports = {role: tier.port(role) for role in ROLES}
+    shelf = Shelf(commands, folder / "home", urls(f"shelf{uuid.uuid4().hex[:8]}", ports))
+    shelf.make(pictures(folder / "media", 24))
+    return shelf
+
+
+@pytest.fixture(scope="module")
+def proxies(tier: Tier) -> Iterator[dict[str, Proxy]]:
+    with ExitStack() as opened:
+        yield {role: opened.enter_context(Proxy(tier.port(role))) for role in ROLES}
+
+
+@pytest.fixture(scope="module")
+def far_shelf(
+    proxies: dict[str, Proxy], commands: Commands, tmp_path_factory: pytest.TempPathFactory
+) -> Shelf:
+    """A collection whose servers are reached through proxies, and must answer soon."""
+    folder = tmp_path_factory.mktemp("far-shelf")
+    ports = {role: proxy.port for role, proxy in proxies.items()}
+    stores = urls(f"far{uuid.uuid4().hex[:8]}", ports, "timeout=3")
+    shelf = Shelf(commands, folder / "home", stores)
+    shelf.make(pictures(folder / "media", 6))
+    return shelf
+
+
+@pytest.fixture
+def media(tmp_path: Path) -> Path:
+    """Pictures for three batches, which no other test has."""
+    return pictures(tmp_path / "media", 150, first=1000 * next(_batches))
+
+
+def _assert_told(done: Done, *roles: str, code: int) -> None:
+    """The servers are named, and what to do next; nothing else is said."""
+    assert done.code == code, done
+    for role in roles:
+        assert NAMES[role] in done.stderr
+    assert len([line for line in done.stderr.splitlines() if "error:" in line]) == (code == 4)
+
+
+def _assert_whole(shelf: Shelf, media: Path, tmp_path: Path) -> None:
+    """It holds of a folder what a run without any fault, on no server, makes of it."""
+    undisturbed = Shelf(shelf.commands, tmp_path / "undisturbed")
+    undisturbed.make(media)
+    wanted = undisturbed.contents(media)
+    collections.assert_same(shelf.contents(media), wanted)
+    assert {sighting.asset for sighting in wanted.sightings} <= set(shelf.copies())
+    assert len(set(shelf.copies())) == len(shelf.copies())
+    shelf.assert_sound()
+
+
+# -- searching
+
+
+def test_without_documents_vectors_answer(tier: Tier, shelf: Shelf) -> None:
+    picture = next(iter(shelf.media.glob("*.png")))
+    before, by_picture = shelf.search("red boat"), shelf.search("--image", picture)
+    with tier.down("documents"):
+        words = shelf.search("red boat")
+        _assert_told(words, "documents", code=3)
+        assert len(words.hits) == 10
+        assert {leg["name"] for leg in words.hits[0]["legs"]} == {
+            "test-hash-32/text by text",
+            "test-hash-32/image by text",
+        }
+        assert all(hit["paths"] == hit["captions"] == [] for hit in words.hits)
+
+        picture_again = shelf.search("--image", picture)
+        assert (picture_again.code, picture_again.assets) == (3, by_picture.assets)
+
+        filtered = shelf.search("red boat", "--where", "width > 3")
+        _assert_told(filtered, "documents", code=4)
+        assert filtered.stdout == ""
+
+        status = shelf.run("status")
+        _assert_told(status, "documents", code=3)
+        assert "documents unknown, 24 vectors" in status.stdout
+
+    after = shelf.search("red boat")
+    assert (after.code, after.stdout) == (0, before.stdout)
+
+
+def test_without_vectors_words_answer(tier: Tier, shelf: Shelf) -> None:
+    before = shelf.search("red boat")
+    with tier.down("vectors"):
+        words = shelf.search("red boat")
+        _assert_told(words, "vectors", code=3)
+        assert all(hit["text"].startswith("a red boat") for hit in words.hits[:8])
+        assert all(hit["paths"] for hit in words.hits)
+        filtered = shelf.search("boat", "--where", "name = '3.png'")
+        assert (filtered.code, [hit["fields"]["name"] for hit in filtered.hits]) == (3, ["3.png"])
+        status = shelf.run("status")
+        _assert_told(status, "vectors", code=3)
+        assert "24 documents, vectors unknown" in status.stdout
+    after = shelf.search("red boat")
+    assert (after.code, after.stdout) == (0, before.stdout)
+
+
+def test_without_both_there_is_one_error(tier: Tier, shelf: Shelf) -> None:
+    before = shelf.search("red boat")
+    with tier.down("documents", "vectors"):
+        words = shelf.search("red boat")
+        _assert_told(words, "documents", "vectors", code=4)
+        assert words.stdout == ""
+        assert len(words.stderr.splitlines()) <= 3
+    after = shelf.search("red boat")
+    assert (after.code, after.stdout) == (0, before.stdout)
+
+
+def test_without_copies_searching_goes_on(tier: Tier, shelf: Shelf) -> None:
+    before = shelf.search("red boat")
+    with tier.down("assets"):
+        during = shelf.search("red boat")
+        assert (during.code, during.stdout, during.stderr) == (0, before.stdout, before.stderr)
+        _assert_told(shelf.run("status"), "assets", code=3)
+
+
+# -- indexing
+
+
+@pytest.mark.parametrize(
+    ("role", "how"),
+    [("vectors", "kill"), ("documents", "kill"), ("assets", "kill"), ("documents", "stop")],
+)
+def test_a_server_dies_in_the_middle_of_indexing(
+    tier: Tier, shelf: Shelf, media: Path, tmp_path: Path, role: str, how: str
+) -> None:
+    shelf.start("index", media)
+    shelf.wait_for(in_a_later_batch(media, documents=role != "assets"))
+    with tier.down(role, how=how):
+        stopped = shelf.commands.wait()
+    _assert_told(stopped, role, code=4)
+    assert "again" in stopped.stderr
+    shelf.complete("index", media)
+    _assert_whole(shelf, media, tmp_path)
+
+
+# -- the way to a server
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_connection_is_cut_for_a_moment(
+    far_shelf: Shelf, proxies: dict[str, Proxy], media: Path, tmp_path: Path, role: str
+) -> None:
+    """Once in the middle of an answer, so that nobody knows what the server has done; then twice
+    as a whole."""
+    proxy = proxies[role]
+    dropped = proxy.dropped
+    far_shelf.start("index", media)
+    far_shelf.wait_for(in_a_later_batch(media, documents=role != "assets"))
+    proxy.cut_after(20, of="answers")
+    while far_shelf.commands.is_running() and proxy.dropped == dropped:
+        time.sleep(0.001)
+    proxy.cut()
+    time.sleep(0.2)
+    proxy.restore()
+    done = far_shelf.commands.wait()
+    assert (done.code, proxy.dropped) == (0, dropped + 1), done
+    _assert_whole(far_shelf, media, tmp_path)
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("fault", ["cut", "stall"])
+def test_a_connection_is_lost(
+    far_shelf: Shelf,
+    proxies: dict[str, Proxy],
+    media: Path,
+    tmp_path: Path,
+    role: str,
+    fault: str,
+) -> None:
+    proxy = proxies[role]
+    far_shelf.start("index", media)
+    far_shelf.wait_for(in_a_later_batch(media, documents=role != "assets"))
+    getattr(proxy, fault)()
+    try:
+        stopped = far_shelf.commands.wait()
+    finally:
+        proxy.restore()
+    _assert_told(stopped, role, code=4)
+    far_shelf.complete("index", media)
+    _assert_whole(far_shelf, media, tmp_path)
+
+
+def test_connections_are_slow(
+    far_shelf: Shelf, proxies: dict[str, Proxy], media: Path, tmp_path: Path
+) -> None:
+    for proxy in proxies.values():
+        proxy.slow(100_000)
+    far_shelf.complete("index", media)
+    for proxy in proxies.values():
+        proxy.restore()
+    _assert_whole(far_shelf, media, tmp_path)
+
+
+@pytest.mark.parametrize("role", ["documents", "vectors"])
+def test_a_server_is_silent_and_a_search_goes_on(
+    far_shelf: Shelf, proxies: dict[str, Proxy], role: str
+) -> None:
+    proxies[role].stall()
+    try:
+        _assert_told(far_shelf.search("red boat"), role, code=3)
+    finally:
+        proxies[role].restore()
+    assert far_shelf.search("red boat").code == 0
+
+
+# -- what is seen between two stores
+
+
+def test_a_reader_sees_batches_as_a_whole(
+    far_shelf: Shelf, proxies: dict[str, Proxy], media: Path
+) -> None:
+    """A hit always has its path and its caption; there are ever more; in the end, at once, all."""
+    proxies["assets"].delay(0.02)  # so that there is time to look
+    far_shelf.start("index", media)
+    sizes: list[int] = []
+    with far_shelf.open() as reader:
+        running = True
+        while running:
+            running = far_shelf.commands.is_running()
+            hits = [hit for hit in reader.search("boat", k=2000) if hit.modality == "image"]
+            assert all(hit.paths and hit.captions and hit.text for hit in hits)
+            assert all("boat" in hit.captions[0] for hit in hits)
+            sizes.append(len(hits))
+    proxies["assets"].restore()
+    assert far_shelf.commands.wait().code == 0
+    assert sizes == sorted(sizes)
+    assert sizes[-1] == sizes[0] + 150
+    assert len(set(sizes)) > 2
+
+
+@pytest.mark.parametrize("then", [["index"], ["verify", "--repair"]])
+def test_the_command_dies_between_vectors_and_documents(
+    shelf: Shelf, media: Path, tmp_path: Path, then: list[str]
+) -> None:
+    """Vectors without documents are never found, and gone or complete after the next run."""
+    point = "retrieval.document_stores.elasticsearch:ElasticsearchStore.upsert#2"
+    killed = shelf.run("index", media, kill=point)
+    assert killed.code == -signal.SIGKILL
+    with shelf.open() as collection:
+        backends = collection.backends
+        names = {name for store in backends.vectors.values() for name in store.scan()}
+        assert len(names - backends.documents.get(sorted(names)).keys()) > 64
+        hits = collection.search("boat", k=2000)
+        assert len([hit for hit in hits if f"{media}/" in hit.paths[0]]) == 64
+    checked = shelf.run("verify")
+    assert checked.code == 0
+    assert "the next one finishes that" in checked.stdout + checked.stderr
+    if then == ["verify", "--repair"]:
+        shelf.complete(*then)
+        with shelf.open() as collection:
+            backends = collection.backends
+            names = {name for store in backends.vectors.values() for name in store.scan()}
+            assert names == backends.documents.get(sorted(names)).keys()
+    shelf.complete("index", media)
+    _assert_whole(shelf, media, tmp_path)
+
+
+def test_a_reader_that_does_not_wait_sees_vectors_soon(
+    tier: Tier, commands: Commands, tmp_path: Path
+) -> None:
+    """With ``consistency=bounded``, as servers come: it may miss the last seconds."""
+    url = f"milvus://127.0.0.1:{tier.port('vectors')}/soon{uuid.uuid4().hex[:8]}"
+    shelf = Shelf(commands, tmp_path / "home", {"vectors": url})
+    shelf.make(pictures(tmp_path / "media", 9, first=1000 * next(_batches)))
+    picture = next(iter(shelf.media.glob("*.png")))
+    asset, end = hashlib.sha256(picture.read_bytes()).hexdigest(), time.monotonic() + 60
+    while asset not in (found := shelf.search("--image", picture)).assets[:1]:
+        assert found.code in (0, 1), found
+        assert time.monotonic() < end
