@@ -384,32 +384,6 @@ class TestFaults:
             store.close()
 
 
-# ---- what erasing leaves to the next writer
-
-
-@pytest.mark.services
-@pytest.mark.xdist_group("elasticsearch")
-def test_what_a_killed_writer_deleted_is_erased_by_the_next_one(
-    elasticsearch_session: ElasticsearchServer,
-    url: str,
-    opened: Callable[..., ElasticsearchStore],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    store = opened(url)
-    word = b"quetzalcoatlus"
-    secret = Document.of(ASSET, "passage", "toy/text", text=f"a {word.decode()} at sea")
-    store.upsert([secret, DOG], [SEEN])
-    monkeypatch.setattr(store._eraser, "begin", lambda: None)  # as if it were killed
-    store.delete([secret.id])
-    assert word in _files(elasticsearch_session)
-    opened(url).close()
-    assert word not in _files(elasticsearch_session)
-
-
-def _files(server: ElasticsearchServer) -> bytes:
-    return b"".join(path.read_bytes() for path in server.data.rglob("*") if path.is_file())
-
-
 # ---- terms
 
 

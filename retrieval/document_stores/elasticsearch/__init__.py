@@ -67,8 +67,6 @@ class ElasticsearchStore:
         self._eraser = Eraser(self._connection)
         try:
             open_index(self._connection, place)
-            if not place.read_only:
-                self._eraser.begin()
         except BaseException:
             self._connection.close()
             raise
@@ -209,6 +207,8 @@ class ElasticsearchStore:
         self._refuse_if_read_only()
         with self._writing_lock:
             self._alias = records.fence(self._connection, token)
+            self._refresh()  # what another writer left half done is read as it is from now on
+            self._eraser.begin()
 
     def service(self) -> Service:
         """Ask the server. Nothing lags: every write ends in a refresh."""
