@@ -27,10 +27,11 @@ from .fields import FieldTypes, fields_of
 from .ledger import Row
 from .lookahead import Pending
 from .opening import Session
+from .removed import RemovedAssets
 from .schema import Given, Item, Outcome, Reading, Skipped
 from .tally import Tally
 from .triage import PASSING, Changed, is_as_it_was, signature
-from .write import Entry
+from .write import REMOVED, Entry
 
 HASH_AHEAD = 32
 HASH_THREADS = 2
@@ -49,13 +50,23 @@ class _Ahead:
 class EntryMaker:
     """Makes the entries of one run."""
 
-    def __init__(self, session: Session, tally: Tally, *, dry_run: bool = False) -> None:
+    def __init__(
+        self,
+        session: Session,
+        tally: Tally,
+        *,
+        removed: RemovedAssets,
+        restore: bool = False,
+        dry_run: bool = False,
+    ) -> None:
         self.limits = session.backends.limits
         self.types = FieldTypes(dict(session.backends.manifest.fields))
         self.recipes = recipes_of(session, self.limits)
         self._backends = session.backends
         self._ledger = session.ledger
         self._tally = tally
+        self._removed = removed
+        self._restore = restore
         self._dry_run = dry_run
         self._wants = {
             channel.modality: session.backends.encoder(channel).wants
@@ -155,6 +166,10 @@ class EntryMaker:
         except BadInputError as error:
             self._refuse(one, error)
         else:
+            if asset in self._removed and not self._restore:
+                self._refuse(one, BadInputError(SkipReason.REMOVED, REMOVED))
+                return
+            self._removed.discard(asset)
             yield one, asset
 
     def _start(self, item: Item, asset: str, decoder: Decoder) -> Pending:

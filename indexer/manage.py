@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,12 +18,12 @@ from retrieval.collection import Collection
 from retrieval.errors import MissingPartError, UsageError
 from retrieval.protocols import DocumentStore
 from retrieval.query.backends import AbsentStore, Backends
-from retrieval.schema import SkipReason, printable, uri_of
+from retrieval.schema import SkipReason, is_here, printable, uri_of
 
 from .fields import FieldTypes
 from .ledger import CHUNK, Ledger, Row
 from .opening import Session, writing
-from .removed import removed_in, write_removed
+from .removed import RemovedAssets, removed_in, write_removed
 from .report import Failure, Status, StoreStatus
 from .schema import Paths, paths_of
 from .sharing import keep_manifest
@@ -113,7 +113,8 @@ def remove(paths: Paths, collection: Collection, *, dry_run: bool = False) -> in
     """Take files, all files below folders, or assets by id out of a collection, and keep them out.
 
     The user's files are not touched. What was erased stays out in later runs, until one with
-    ``restore``.
+    ``restore``. Where machines share the collection, an asset that is named by its id goes
+    whichever of them have it, and a path is one of this machine's.
 
     Returns:
         How many files were taken out.
@@ -124,9 +125,16 @@ def remove(paths: Paths, collection: Collection, *, dry_run: bool = False) -> in
     collection.close()
     with writing(collection, prove=False) as session:
         ledger = session.ledger
-        rows = {row.uri: row for path in paths_of(paths) for row in _named(path, ledger)}
+        elsewhere = _elsewhere(paths_of(paths), session.backends.documents)
+        rows = {
+            row.uri: row
+            for path in paths_of(paths)
+            for row in _named(path, ledger, is_elsewhere=path in elsewhere)
+        }
+        count = len(rows) + sum(elsewhere.values())
         if dry_run:
-            return len(rows)
+            return count
+        RemovedAssets(session.backends.documents).add(filter(_ASSET.fullmatch, paths_of(paths)))
         held = list(rows.values())
         write_removed(collection.directory, removed_in(ledger) | {row.uri for row in held})
         for start in range(0, len(held), CHUNK):
@@ -137,7 +145,7 @@ def remove(paths: Paths, collection: Collection, *, dry_run: bool = False) -> in
         _forget_fields(session)
         for store in session.backends.vectors.values():
             store.compact()
-    return len(rows)
+    return count
 
 
 def _forget_fields(session: Session) -> None:
@@ -148,10 +156,17 @@ def _forget_fields(session: Session) -> None:
         keep_manifest(session.backends, replace(manifest, fields=types.known))
 
 
-def _named(path: str, ledger: Ledger) -> Iterator[Row]:
-    found = False
+def _elsewhere(named: Sequence[str], documents: DocumentStore) -> dict[str, int]:
+    """How many files on other machines the assets have that are named by their ids."""
+    seen = documents.sightings([name for name in named if _ASSET.fullmatch(name)])
+    counts = {asset: sum(not is_here(one.uri) for one in its) for asset, its in seen.items()}
+    return {asset: count for asset, count in counts.items() if count}
+
+
+def _named(path: str, ledger: Ledger, *, is_elsewhere: bool) -> Iterator[Row]:
+    found = is_elsewhere
     if _ASSET.fullmatch(path):
-        candidates = [row for row in ledger.scan() if row.asset == path]
+        candidates = list(ledger.holding(path))
     else:
         candidates = list(ledger.unseen(uri_of(os.path.expanduser(path))))
     for row in candidates:

@@ -164,7 +164,13 @@ class _Run:
         self._tally = tally
         self._workers = session.settings.workers or os.cpu_count() or 1
         self._writer = Writer(session.backends, session.ledger)
-        self._maker = EntryMaker(session, tally, dry_run=options.dry_run)
+        self._maker = EntryMaker(
+            session,
+            tally,
+            removed=self._writer.removed,
+            restore=options.restore,
+            dry_run=options.dry_run,
+        )
         self._triage = Triage(
             ledger=session.ledger,
             tally=tally,

@@ -1,21 +1,80 @@
 """What `remove` took out, a second time: the ledger may be lost, and then nothing else knows it.
 
-Gets: the collection's folder. Gives: URIs. Touches: ``removed.json``, written whole or not at all.
-Never: anything else. Written before the ledger says so and read only where the ledger is new.
+Gets: the collection's folder; its document store. Gives: URIs; assets. Touches: ``removed.json``,
+written whole or not at all; the record ``removed`` of a store that machines share. Never: anything
+else.
+
+The list is written before the ledger says so and read only where the ledger is new. The record
+names the assets that were removed by their ids: these are out on every machine, whose ledger
+follows when it writes next, and stay out until one of their files is restored.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from retrieval.abilities import Record, SharedStore
 from retrieval.durable import replace_file
 from retrieval.errors import CorruptError
+from retrieval.protocols import DocumentStore
 
 from .ledger import Ledger, Row
 
 NAME = "removed.json"
+RECORD = "removed"  # in a document store that machines share
+
+
+class RemovedAssets:
+    """The assets that were removed by their ids; none where the document store isn't shared."""
+
+    def __init__(self, documents: DocumentStore) -> None:
+        """Read the record.
+
+        Raises:
+            CorruptError: it makes no sense.
+        """
+        self._store = documents if isinstance(documents, SharedStore) else None
+        self._record: Record | None = self._store.record(RECORD) if self._store else None
+        self._assets = _assets_of(self._record)
+
+    def __contains__(self, asset: object) -> bool:
+        return asset in self._assets
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._assets))
+
+    def add(self, assets: Iterable[str]) -> None:
+        """Have every machine leave these out from now on."""
+        self._keep(self._assets.union(assets))
+
+    def discard(self, asset: str) -> None:
+        """Let one in again."""
+        self._keep(self._assets - {asset})
+
+    def _keep(self, assets: set[str]) -> None:
+        if self._store is None or assets == self._assets:
+            return
+        replacing = self._record.version if self._record else None
+        data = json.dumps(sorted(assets)).encode()
+        self._record = self._store.put_record(RECORD, data, replacing=replacing)
+        self._assets = assets
+
+
+def _assets_of(record: Record | None) -> set[str]:
+    if record is None:
+        return set()
+    try:
+        assets = json.loads(record.data)
+    except ValueError:
+        assets = None
+    if not isinstance(assets, list) or not all(isinstance(asset, str) for asset in assets):
+        raise CorruptError(
+            "The record of removed assets in the document store makes no sense.",
+            advice="Update Echolens on every machine that writes to the collection.",
+        )
+    return set(assets)
 
 
 def read_removed(directory: Path) -> set[str]:

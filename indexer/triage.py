@@ -123,6 +123,8 @@ class Triage:
             return True
         same = row.signature == signature(file) and row.recipe == self.recipes.get(file.modality)
         same = same and (file.given is None or row.given == file.given.dump())
+        if self.restore and row.reason is SkipReason.REMOVED:
+            return True
         if self.retry or not same or row.reason in UNSETTLED:
             return True
         if row.reason is not None:

@@ -285,7 +285,11 @@ class _Check:
         """Files that the ledger calls indexed and the document store doesn't know."""
         redone = self.mending.redone
         rows = (
-            r for r in self.session.ledger.scan() if r.asset and (r.recipe or r.asset in redone)
+            row
+            for row in self.session.ledger.scan()
+            if row.asset
+            and (row.recipe or row.asset in redone)
+            and row.asset not in self.writer.removed  # this machine has yet to follow
         )
         for chunk in chunks(rows):
             self.checked["files"] += len(chunk)

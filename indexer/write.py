@@ -37,7 +37,10 @@ from retrieval.schema import (
 
 from .files import is_gone
 from .ledger import Ledger, Row
+from .removed import RemovedAssets
 from .schema import Encodable, Encoded
+
+REMOVED = "its bytes were taken out; `index --restore` takes them back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class Writer:
     """Writes batches of entries, and reconciles assets whose sightings changed."""
 
     def __init__(self, backends: Backends, ledger: Ledger) -> None:
+        self.removed = RemovedAssets(backends.documents)
         self._backends = backends
         self._ledger = ledger
 
@@ -176,7 +180,8 @@ class Writer:
         self._ledger.arrived(entry.row for entry in entries)
 
     def finish(self) -> None:
-        """Finish what was begun: in this run, or in one that was killed."""
+        """Finish what was begun: in this run, or in one that was killed, or by another machine."""
+        self._follow_removals()
         self.finish_deletions()
         arrivals = self._ledger.arrivals()
         by_channel: dict[str, list[str]] = defaultdict(list)
@@ -190,10 +195,24 @@ class Writer:
         self._ledger.arrived(())
         self._ledger.close_departures()
 
+    def _follow_removals(self) -> None:
+        """Leave files out whose assets were removed by their ids, here or on another machine."""
+        if not (removed := list(self.removed)):
+            return
+        rows = [row for asset in removed for row in self._ledger.holding(asset)]
+        seen = self._backends.documents.sightings(removed)
+        self._ledger.intend_recheck([*seen, *(row.asset for row in rows if row.asset)])
+        self._ledger.put(
+            replace(row, asset=None, outcome="skipped", reason=SkipReason.REMOVED,
+                    message=REMOVED, given=None)
+            for row in rows
+        )  # fmt: skip
+
     def reconcile(self, asset: str) -> None:
         """Make an asset's documents follow its sightings, and these follow the ledger.
 
-        Sightings on other machines stay: those machines' ledgers know of them. Of those here, one
+        Sightings on other machines stay, unless the asset was removed by its id: those machines'
+        ledgers know of them. Of those here, one
         that the ledger holds with another asset or as erased is forgotten, as is one
         that it doesn't hold and that departed, or whose file is gone. One that it doesn't hold and
         whose file may be there gets a row, so that the next run does it again. A caption that no
@@ -201,7 +220,8 @@ class Writer:
         """
         store = self._backends.documents
         sightings = store.sightings([asset]).get(asset, [])
-        lost = self._lost(asset, sightings)
+        every = {sighting.uri for sighting in sightings}
+        lost = every if asset in self.removed else self._lost(asset, sightings)
         if lost:
             store.forget(sorted(lost))
         left = [s for s in sightings if s.uri not in lost]

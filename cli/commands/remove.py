@@ -23,7 +23,8 @@ def command(call: Call, targets: tuple[str, ...], dry_run: bool) -> ExitCode:
 
     Name files, whole folders or asset ids. Documents, vectors, previews and stored copies go;
     your own files stay where they are. Later runs of `index` leave them out until
-    `echolens index --restore PATH` takes them back.
+    `echolens index --restore PATH` takes them back. Where several machines share the
+    collection, an asset id takes its files out on all of them, and a path on this one.
 
     \b
     Examples:
