@@ -18,7 +18,7 @@ from retrieval.collection import Collection
 from retrieval.errors import MissingPartError, UsageError
 from retrieval.protocols import DocumentStore
 from retrieval.query.backends import AbsentStore, Backends
-from retrieval.schema import SkipReason, is_here, printable, uri_of
+from retrieval.schema import Channel, SkipReason, is_here, printable, uri_of
 
 from .fields import FieldTypes
 from .ledger import CHUNK, Ledger, Row
@@ -61,7 +61,7 @@ def status(collection: Collection) -> Status:
     return Status(
         stores=tuple(stores.values()),
         assets=_assets(documents) if documents else {},
-        documents=dict(Counter(d.channel for d in documents.scan())) if documents else {},
+        documents=_documents(documents, backends.manifest.channels) if documents else {},
         vectors={
             key: store.count()
             for key, store in backends.vectors.items()
@@ -72,6 +72,13 @@ def status(collection: Collection) -> Status:
         fields=dict(documents.fields()) if documents else {},
         bytes=_size_of(collection.directory),
     )
+
+
+def _documents(documents: DocumentStore, channels: Sequence[Channel]) -> dict[str, int]:
+    """How many documents there are of each channel, and under "" of none."""
+    counts = {channel.key: documents.count(channel.key) for channel in channels}
+    rest = documents.count() - sum(counts.values())
+    return {key: count for key, count in {**counts, "": rest}.items() if count > 0}
 
 
 def _assets(documents: DocumentStore) -> dict[str, int]:

@@ -283,8 +283,8 @@ class DocumentStore(Protocol):
         """Those of the ids that are there and pass, without their spans and texts: a quick look."""
         ...
 
-    def count(self) -> int:
-        """The number of documents."""
+    def count(self, channel: str | None = None) -> int:
+        """The number of documents (of one channel)."""
         ...
 
     def scan(self, channel: str | None = None) -> Iterator[Document]:

@@ -159,15 +159,14 @@ class ElasticsearchStore:
                     found[outline.id] = outline
         return found
 
-    def count(self) -> int:
-        """The number of documents."""
-        return reading.counted(self._connection, of_sort("d"))
+    def count(self, channel: str | None = None) -> int:
+        """The number of documents (of one channel)."""
+        return reading.counted(self._connection, of_sort("d", *_of_channel(channel)))
 
     def scan(self, channel: str | None = None) -> Iterator[Document]:
         """All documents by id, a page at a time: what is written meanwhile may be missed."""
-        conditions = [] if channel is None else [{"term": {"channel": channel}}]
         with self._understood():
-            for row in reading.rows(self._connection, of_sort("d", *conditions)):
+            for row in reading.rows(self._connection, of_sort("d", *_of_channel(channel))):
                 yield document_of(row)
 
     def scan_sightings(self) -> Iterator[Sighting]:
@@ -238,8 +237,7 @@ class ElasticsearchStore:
         self._connection.ask(lambda client: client.indices.refresh(index=name))
 
     def _passing(self, where: Filter | None, channel: str | None) -> list[Query]:
-        of_channel: list[Query] = [] if channel is None else [{"term": {"channel": channel}}]
-        return [admitted(where), *of_channel]
+        return [admitted(where), *_of_channel(channel)]
 
     def _of_assets(self, sort: str, assets: Sequence[str]) -> Iterator[rows_of.Row]:
         for condition in reading.in_pieces([asset for asset in assets if is_id(asset)]):
@@ -302,6 +300,11 @@ def _id(key: str) -> str:
 
 def _uri(sighting: Sighting) -> str:
     return sighting.uri
+
+
+def _of_channel(channel: str | None) -> list[Query]:
+    """The condition that a document is of a channel, if one is named."""
+    return [] if channel is None else [{"term": {"channel": channel}}]
 
 
 def _place_in_asset(document: Document) -> tuple[str, bool, float, float, str]:

@@ -162,9 +162,11 @@ class SqliteStore:
         found = self._documents(sql, listed(ids), *condition.parameters)
         return {document.id: document for document in found}
 
-    def count(self) -> int:
-        """The number of documents."""
-        number: int = self._read("SELECT count(*) FROM documents")[0][0]
+    def count(self, channel: str | None = None) -> int:
+        """The number of documents (of one channel)."""
+        condition = _passing(Condition("1"), channel)
+        sql = f"SELECT count(*) FROM documents d WHERE {condition.sql}"
+        number: int = self._read(sql, *condition.parameters)[0][0]
         return number
 
     def scan(self, channel: str | None = None) -> Iterator[Document]:
