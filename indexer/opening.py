@@ -14,15 +14,16 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from retrieval import registry
-from retrieval.collection import Collection, directory_of, open_backends
+from retrieval.collection import Collection, directory_of, open_backends, shared_manifest
 from retrieval.errors import (
     CorruptError,
     EncoderMismatchError,
@@ -41,7 +42,7 @@ from .fields import BUILT_IN
 from .lease import Holder, leased
 from .ledger import Ledger
 from .removed import teach
-from .sharing import publish, published, refuse_published
+from .sharing import manifest_in, publish, published, refuse_published
 
 LOCK = ".lock"
 INDEXED_MODALITIES: tuple[Modality, ...] = tuple(registry.MODALITIES)
@@ -104,22 +105,28 @@ def attach(
 ) -> Collection:
     """Make this machine know a collection that lies in a shared document store.
 
+    One that it knows already, and that was moved there from another such store, it knows there
+    from then on, with all that its ledger says.
+
     Args:
         name: what it is called here, or its folder.
         url: of its document store.
         settings: the user's.
 
     Raises:
-        UsageError: the folder is a collection already, the store isn't one that machines share, or
-            the vectors are on the machine that made it.
+        UsageError: the folder is another collection already, the store isn't one that machines
+            share, the collection knows it by another URL, or the vectors are on the machine that
+            made it.
         CollectionNotFoundError: there is no collection in the store.
         StoreUnreachableError: it doesn't answer.
     """
     settings = settings or load_settings()
     directory = directory_of(name, settings)
-    if (directory / NAME).exists():
-        if read_manifest(directory).documents == url:
-            return Collection(directory, settings)
+    known = read_manifest(directory) if (directory / NAME).exists() else None
+    if known is not None and known.documents == url:
+        return Collection(directory, settings)
+    place = partial(Place, directory=directory, existing=True, host=settings.host)
+    if known is not None and url not in _moves(known.documents, place):
         raise UsageError(
             f"{directory} is a collection already, and another one.",
             advice="Give the attached one a name or a folder of its own with --collection.",
@@ -129,9 +136,15 @@ def attach(
             f"`{url}` is on one machine alone, so nothing can be attached.",
             advice="Give the URL of a server: elasticsearch://HOST:PORT/NAME.",
         )
-    place = Place(url, directory, existing=True, host=settings.host)
-    with closing(registry.open_document_store(place)) as documents:
+    with closing(registry.open_document_store(place(url))) as documents:
         manifest, probes = published(documents, url)
+    if manifest.documents != url:
+        raise UsageError(
+            f"The collection in {url} says that it is in `{manifest.documents}`: it was moved "
+            "there, or that is what the machine that made it calls the same server.",
+            advice="Attach it by that URL. If it is one that means nothing here, like localhost, "
+            "make the collection anew with a host name that every machine knows.",
+        )
     if "://" not in manifest.vectors:
         raise UsageError(
             f"The vectors of the collection in {url} are not on a server (`{manifest.vectors}`).",
@@ -142,6 +155,19 @@ def attach(
         write_probes(directory, probes)
         write_manifest(directory, manifest)
     return Collection(directory, settings)
+
+
+def _moves(url: str, place: Callable[[str], Place]) -> Iterator[str]:
+    """Where a collection has moved, as the document stores say that it has left one by one."""
+    seen: set[str] = set()
+    while url not in seen and registry.is_shared(url):
+        seen.add(url)
+        with closing(registry.open_document_store(place(url))) as documents:
+            moved = manifest_in(documents, url)
+        if moved is None:
+            return
+        url = moved.documents
+        yield url
 
 
 @contextmanager
@@ -171,8 +197,14 @@ def _leased_session(collection: Collection) -> Iterator[Session]:
         _session(collection, read_only=False) as session,
         leased(session.backends, holder) as backends,
     ):
-        if backends.manifest != read_manifest(collection.directory):
-            write_manifest(collection.directory, backends.manifest)
+        documents, manifest = backends.documents, backends.manifest
+        if shared_manifest(documents, manifest) != manifest:  # until the lease was ours
+            raise LockedError(
+                f"Another machine has changed the collection in {manifest.documents} just now.",
+                advice="Run the same command again.",
+            )
+        if manifest != read_manifest(collection.directory):
+            write_manifest(collection.directory, manifest)
         yield replace(session, backends=backends)
 
 
@@ -268,12 +300,29 @@ def _make_stores(directory: Path, manifest: Manifest, settings: Settings) -> Non
     new = open_backends(directory, settings, read_only=False, new=manifest)
     with closing(new) as backends:
         refuse_published(backends.documents, manifest.documents)
-        if backends.documents.count() or any(s.count() for s in backends.vectors.values()):
+        filled = next(_filled(backends), None)
+        if filled is not None and "://" in filled:
+            raise UsageError(
+                f"`{filled}` holds what belongs to another collection.",
+                advice="Give it another name in the URL (of a bucket: another prefix).",
+            )
+        if filled is not None:
             raise CorruptError(
                 f"{directory} holds what was indexed, and its {NAME} is missing.",
                 advice=f"Restore {NAME} from a backup, or index again into a new collection.",
             )
         publish(backends.documents, manifest, backends.probes())
+
+
+def _filled(backends: Backends) -> Iterator[str]:
+    """The URLs of those stores that hold something."""
+    manifest = backends.manifest
+    if backends.documents.count():
+        yield manifest.documents
+    if any(store.count() for store in backends.vectors.values()):
+        yield manifest.vectors
+    if next(backends.assets.scan(), None) is not None:
+        yield manifest.assets
 
 
 def _make_channels(directory: Path, url: str, settings: Settings) -> tuple[Channel, ...]:

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import unquote
 
-from retrieval.abilities import SharedStore
+from retrieval.abilities import Record, SharedStore
 from retrieval.collection import MANIFEST_RECORD
-from retrieval.errors import CollectionNotFoundError, UsageError
+from retrieval.errors import CollectionNotFoundError, LockedError, UsageError
 from retrieval.manifest import Manifest, dump_manifest, load_manifest, write_manifest
 from retrieval.probes import Probes, dump_probes, load_probes
 from retrieval.protocols import DocumentStore
@@ -25,15 +25,22 @@ PROBES_RECORD = "probes"
 
 
 def keep_manifest(backends: Backends, manifest: Manifest) -> None:
-    """Replace a collection's manifest, wherever it is kept.
+    """Replace the manifest that a writer's back ends say, wherever it is kept.
 
     Raises:
-        LockedError: another machine has replaced it since it was read.
+        LockedError: another machine is writing by now, or has replaced it since it was read.
         StoreUnreachableError: no answer, no space, no permission; what was there stays.
     """
     documents = backends.documents
     if isinstance(documents, SharedStore):
-        _put(documents, MANIFEST_RECORD, dump_manifest(manifest))
+        _ = backends.assets.put  # asking for a writing method asks the lease, if there is one
+        record = documents.record(MANIFEST_RECORD)
+        if record is None or _loaded(record, backends.manifest.documents) != backends.manifest:
+            raise LockedError(
+                f"Another machine has changed the manifest in {backends.manifest.documents}.",
+                advice="Run the same command again.",
+            )
+        documents.put_record(MANIFEST_RECORD, dump_manifest(manifest), replacing=record.version)
     write_manifest(backends.directory, manifest)
 
 
@@ -68,9 +75,15 @@ def published(documents: DocumentStore, url: str) -> tuple[Manifest, Probes]:
             advice="Make one: `echolens init NAME --documents URL`, or check the name in the URL.",
         )
     return (
-        load_manifest(manifest.data, where=f"The manifest in {url}"),
+        _loaded(manifest, url),
         load_probes(probes.data, where=f"The record of probes in {url}"),
     )
+
+
+def manifest_in(documents: DocumentStore, url: str) -> Manifest | None:
+    """The manifest that a shared store keeps, as it is by now; None where it keeps none."""
+    record = documents.record(MANIFEST_RECORD) if isinstance(documents, SharedStore) else None
+    return None if record is None else _loaded(record, url)
 
 
 def withdraw(documents: DocumentStore, moved: Manifest) -> None:
@@ -85,6 +98,10 @@ def hosts_of(sightings: Iterable[Sighting]) -> set[str]:
     if any(is_here(uri) or not uri.startswith("file://") for uri in uris):
         return set()
     return {unquote(uri.split("/")[2]) for uri in uris}
+
+
+def _loaded(record: Record, url: str) -> Manifest:
+    return load_manifest(record.data, where=f"The manifest in {url}")
 
 
 def _put(store: SharedStore, name: str, data: bytes) -> None:
