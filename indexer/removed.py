@@ -53,6 +53,11 @@ class RemovedAssets:
         """Let one in again."""
         self._keep(self._assets - {asset})
 
+    def follow(self, other: RemovedAssets) -> None:
+        """Be as another store has them, when a collection has moved from it."""
+        if other._store is not None:
+            self._keep(set(other))
+
     def _keep(self, assets: set[str]) -> None:
         if self._store is None or assets == self._assets:
             return

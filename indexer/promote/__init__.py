@@ -38,6 +38,7 @@ from retrieval.schema import path_of, printable
 
 from ..lease import Holder, held
 from ..opening import Session, locked, looking, writing
+from ..removed import RemovedAssets
 from ..report import Progress, Watcher
 from ..sharing import keep_manifest, publish, withdraw
 from ..write import Writer
@@ -347,6 +348,7 @@ def _switch(backends: Backends, documents: DocumentStore, goal: Stores) -> None:
     if documents is backends.documents:
         keep_manifest(backends, new)
         return
+    RemovedAssets(documents).follow(RemovedAssets(backends.documents))
     publish(documents, new, backends.probes())
     withdraw(backends.documents, new)
     write_manifest(backends.directory, new)

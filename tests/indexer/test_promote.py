@@ -6,6 +6,7 @@ where a test says so; `tests/end_to_end/test_promote_servers.py` moves to real s
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from indexer import PromoteReport, Stores, create, index, promote, remove, verify
+from indexer import IndexOptions, PromoteReport, Stores, create, index, promote, remove, verify
 from indexer.promote.discard import _mark
 from indexer.promote.tally import of_sighting, of_vector
 from retrieval import open_collection, registry
@@ -27,6 +28,7 @@ from retrieval.errors import (
     CorruptError,
     LockedError,
     MissingPartError,
+    SkipReason,
     StoreUnreachableError,
     UsageError,
 )
@@ -436,6 +438,20 @@ def test_another_machine_that_went_on_after_a_kill_is_not_overwritten(
     with pytest.raises(UsageError, match="another machine") as caught:
         promote(moved, SHARED)
     assert "--attach shared:one" in caught.value.advice
+
+
+def test_an_asset_that_is_removed_by_its_id_stays_out_after_a_move(
+    moved: Collection, media: Path
+) -> None:
+    promote(moved, SHARED)
+    asset = hashlib.sha256((media / "1.png").read_bytes()).hexdigest()
+    assert remove([asset], moved) == 2
+    promote(moved, Stores(documents="shared:two"))
+    (media / "another.png").write_bytes((media / "1.png").read_bytes())
+    assert index([media], moved).skipped == {SkipReason.REMOVED: 3}
+    assert index([media], moved, options=IndexOptions(restore=True)).failed == 0
+    promote(moved, Stores(documents="shared:one"))
+    assert index([media], moved).skipped == {}
 
 
 class SharedDocumentsAt:
