@@ -4,10 +4,13 @@ Gets: a filter, a document store. Gives: a `Gate`. Touches: read methods of the 
 parses a ``where`` (see `where`).
 
 A filter is about sightings, so the document store alone compiles it, and words are searched under
-it. A vector store is searched without, and what comes back is checked against the document store;
-when hardly any of it passes and few documents are admitted at all, exactly these are scored, else
-the search goes deeper until k are found or the end is reached. What comes back is always checked: a
-vector without a document is invisible.
+it. A vector store is searched without, and what comes back is checked against the document store.
+Where fewer than 1 in `SPARSE` pass, it asks which documents are admitted at all. Exactly these are
+scored, whatever index the store has, as soon as they are at most `FEW` and at most `REACH` times as
+many as the search is deep; else it goes deeper, until k are found or the end is reached. A search
+is 1,024 deep at first and then 4,096. So where fewer than 1 in 4 pass, a filter that admits up to
+4,096 documents is answered exactly at once, and one that admits up to `FEW` after one more search,
+wherever they lie. What comes back is always checked: a vector without a document is invisible.
 """
 
 from __future__ import annotations
@@ -26,8 +29,9 @@ from retrieval.schema import (
     TooMany,
 )
 
-FEW = 8_192  # scoring so many documents exactly costs less than searching past the others
+FEW = 8_192  # scoring so many documents exactly costs less than searching past all others
 SPARSE = 4  # where fewer than 1 in 4 pass, it is worth asking how many there are at all
+REACH = 4  # scoring one costs a server more than searching past one: it has to send the vector
 
 
 class Gate:
@@ -71,15 +75,25 @@ class Gate:
 
         Some of them may be invisible still: `groups` tells.
         """
-        if not isinstance(self._admitted, Sequence):
+        few = self._few(depth)
+        if few is None:
             ranking = store.search(vector[None], depth)[0]
             if self._lets_through(ranking.ids):
                 return ranking
             # Asked late and once: that a filter admits most is seen without counting them.
-            self._admitted = self._admitted or self._store.select(self.where, FEW)
-            if isinstance(self._admitted, TooMany):
+            if self._admitted is None:
+                self._admitted = self._store.select(self.where, FEW)
+            few = self._few(depth)
+            if few is None:
                 return ranking
-        return store.search(vector[None], depth, within=self._admitted)[0]
+        return store.search(vector[None], depth, within=few)[0]
+
+    def _few(self, depth: int) -> Sequence[str] | None:
+        """What is admitted, if it is known and so few that scoring it beats going deeper."""
+        admitted = self._admitted
+        if admitted is None or isinstance(admitted, TooMany) or len(admitted) > REACH * depth:
+            return None
+        return admitted
 
     def _lets_through(self, ids: Sequence[str]) -> bool:
         return self.where is None or len(self.groups(ids)) * SPARSE >= len(ids)

@@ -149,15 +149,18 @@ FILTERS: dict[str, tuple[Filter, Callable[[int], bool]]] = {
     ),
 }
 
+LIMITS = {"as they are": {}, "more than few": {"FEW": 50}, "always deeper": {"REACH": 0}}
 
-@pytest.mark.parametrize("few", [filters.FEW, 50])
-@pytest.mark.parametrize("k", [1, K, 200])
+
+@pytest.mark.parametrize("limits", LIMITS)
+@pytest.mark.parametrize("k", [K, 200])
 @pytest.mark.parametrize("name", FILTERS)
 def test_as_many_hits_as_there_are_and_the_best_ones(
-    name: str, k: int, few: int, filled: Filled, monkeypatch: pytest.MonkeyPatch
+    name: str, k: int, limits: str, filled: Filled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many documents count as few: with 50, most of these filters admit more."""
-    monkeypatch.setattr(filters, "FEW", few)
+    """Whichever way the planner takes: with 3,000 documents it would mostly score exactly."""
+    for limit, value in LIMITS[limits].items():
+        monkeypatch.setattr(filters, limit, value)
     where, admitted = FILTERS[name]
     found = search(filled.backends, parse_query(WORDS), k=k, where=where)
     assert [hit.asset for hit in found.hits] == filled.wanted(admitted, k)
