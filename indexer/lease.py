@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from retrieval.abilities import Record, SharedStore
 from retrieval.durable import replace_file
-from retrieval.errors import CorruptError, LockedError, MissingPartError
+from retrieval.errors import CorruptError, EcholensError, LockedError, MissingPartError
 
 if TYPE_CHECKING:
     from retrieval.query.backends import Backends
@@ -97,7 +98,7 @@ class Lease:
 
     def check(self) -> None:
         """Raise `LockedError` unless this writer is still the one."""
-        if self._lost is None and time.monotonic() >= self._good_until:
+        if self._lost is None and _now() >= self._good_until:
             self._lost = "it could not be renewed in time"
         if self._lost is not None:
             raise LockedError(
@@ -110,14 +111,14 @@ class Lease:
         self._ended.set()
         self._thread.join()
         if self._lost is None:
-            with suppress(MissingPartError):  # it runs out by itself
+            with suppress(EcholensError):  # it runs out by itself
                 self._put(replace(self._state, free=True), self._record.version)
 
     def _take(self) -> tuple[Record, float]:
         held = self._store.record(RECORD)
         if held is not None and not self._is_ours_to_take(held):
             self._watch(held)
-        start = time.monotonic()
+        start = _now()
         record = self._put(self._state, held.version if held else None)
         self._store.fence(self._state.token)
         return record, start + self._seconds
@@ -140,7 +141,7 @@ class Lease:
 
     def _renew(self) -> None:
         while not self._ended.wait(self._seconds / BEATS):
-            start = time.monotonic()
+            start = _now()
             self._state = replace(self._state, renewals=self._state.renewals + 1)
             try:
                 self._record = self._put(self._state, self._record.version)
@@ -148,13 +149,17 @@ class Lease:
                 if not self._was_written():
                     self._lost = "another machine has taken over"
                     return
+                continue  # how long ago isn't known, so nothing is won by it
             except MissingPartError:
                 continue  # `check` sees when it becomes too late
+            except EcholensError as error:
+                self._lost = str(error).rstrip(".")
+                return
             self._good_until = start + self._seconds
 
     def _was_written(self) -> bool:
         """Whether a write that looked refused was ours, and only its answer was lost."""
-        with suppress(MissingPartError):
+        with suppress(EcholensError):
             held = self._store.record(RECORD)
             if held is not None and _parse(held).token == self._state.token:
                 self._record = held
@@ -164,6 +169,13 @@ class Lease:
     def _put(self, state: _State, replacing: str | None) -> Record:
         data = json.dumps(asdict(state)).encode()
         return self._store.put_record(RECORD, data, replacing=replacing)
+
+
+def _now() -> float:
+    """Seconds by a clock that goes on while the machine sleeps: who wakes up knows that it did."""
+    if sys.platform == "win32":
+        return time.monotonic()
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 @contextmanager

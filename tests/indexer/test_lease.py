@@ -12,7 +12,7 @@ import pytest
 
 from indexer.lease import RECORD, Holder, Lease
 from retrieval.abilities import Record
-from retrieval.errors import LockedError, StoreUnreachableError
+from retrieval.errors import CorruptError, EcholensError, LockedError, StoreUnreachableError
 
 SECONDS = 0.5
 
@@ -27,6 +27,7 @@ class Shared:
         self.fenced: list[str] = []
         self.down = False
         self.deaf = False  # writes arrive, and their answers are lost
+        self.error: EcholensError | None = None
 
     def record(self, name: str) -> Record | None:
         self._reach()
@@ -49,6 +50,8 @@ class Shared:
         self.fenced.append(token)
 
     def _reach(self) -> None:
+        if self.error is not None:
+            raise self.error
         if self.down:
             raise StoreUnreachableError("down")
 
@@ -126,6 +129,29 @@ def test_who_cannot_renew_stops_before_another_may_begin(store: Shared, anna: Le
     time.sleep(SECONDS)
     with pytest.raises(LockedError):
         anna.check()  # for good: what happened meanwhile isn't known
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="no such clock here")
+def test_who_slept_with_the_machine_knows_it(
+    store: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna = Lease(store, "anna:/photos", 60)
+    clock = time.clock_gettime
+    slept = {time.CLOCK_BOOTTIME: 3600}  # Python's own monotonic clock stands still meanwhile
+    monkeypatch.setattr(time, "clock_gettime", lambda which: clock(which) + slept.get(which, 0))
+    with pytest.raises(LockedError, match="renewed"):
+        anna.check()
+    anna.release()
+
+
+def test_who_finds_the_store_gone_stops_and_says_why(store: Shared) -> None:
+    anna = Lease(store, "anna:/photos", SECONDS)
+    store.error = CorruptError("The index is missing.")
+    while anna._thread.is_alive():
+        time.sleep(SECONDS / 10)
+    with pytest.raises(LockedError, match="index is missing"):
+        anna.check()
+    anna.release()
 
 
 def test_of_two_that_find_it_free_one_gets_it(store: Shared) -> None:
