@@ -269,7 +269,7 @@ def _check_asked(directory: Path, manifest: Manifest, asked: dict[str, str | Non
     for role, url in asked.items():
         if url is not None and url != actual[role]:
             raise UsageError(
-                f"The collection {directory} has {role} `{actual[role]}`, not `{url}`.",
+                f"The collection {directory} has {role} `{actual[role]}`, not the one given.",
                 advice="Leave the option out, or make another collection with --collection.",
             )
 

@@ -26,11 +26,12 @@ def test_a_new_collection_has_the_stores_that_were_named(
 
 def test_what_is_there_is_not_made_otherwise(tmp_path: Path, echolens: Echolens) -> None:
     echolens("init")
-    again, other = echolens("init"), echolens("init", "--vectors", "faiss:")
+    again, other = echolens("init"), echolens("init", "--vectors", "milvus://me:secret@h/n")
 
     assert again.code == ExitCode.DONE
     assert other.code == ExitCode.USAGE
     assert "vectors" in other.err
+    assert "secret" not in other.err
     assert read_manifest(tmp_path / "collection").vectors == "exact:"
 
 
