@@ -18,7 +18,7 @@ been lost, and no run or repair may take that for a wish to erase.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -182,7 +182,7 @@ class Writer:
     def finish(self) -> None:
         """Finish what was begun: in this run, or in one that was killed, or by another machine."""
         self._follow_removals()
-        self.finish_deletions()
+        self._delete_begun(spared=self._brought_back())
         arrivals = self._ledger.arrivals()
         by_channel: dict[str, list[str]] = defaultdict(list)
         for _, name, channel in arrivals:
@@ -194,6 +194,19 @@ class Writer:
             self.reconcile(asset)
         self._ledger.arrived(())
         self._ledger.close_departures()
+
+    def _brought_back(self) -> set[str]:
+        """Ids of documents that were still to be deleted, and that another machine's files have.
+
+        A run that ended early had seen no such file. Their assets are looked at again instead.
+        """
+        store = self._backends.documents
+        found = store.get([name for name, _ in self._ledger.deletions()])
+        sightings = store.sightings(sorted({document.asset for document in found.values()}))
+        known = self._ledger.rows([s.uri for its in sightings.values() for s in its])
+        theirs = {asset for asset, its in sightings.items() if any(s.uri not in known for s in its)}
+        self._ledger.intend_recheck(theirs)
+        return {name for name, document in found.items() if document.asset in theirs}
 
     def _follow_removals(self) -> None:
         """Leave files out whose assets were removed by their ids, here or on another machine."""
@@ -247,18 +260,20 @@ class Writer:
     def _delete(self, documents: Sequence[Document]) -> None:
         if documents:
             self._ledger.intend_deletion(documents)
-            self.finish_deletions()
+            self._delete_begun()
 
-    def finish_deletions(self) -> None:
+    def _delete_begun(self, spared: Collection[str] = ()) -> None:
         """Delete what is intended to be deleted: the documents, then their vectors."""
+        deletions = self._ledger.deletions()
         by_channel: dict[str, list[str]] = defaultdict(list)
-        for name, channel in self._ledger.deletions():
-            by_channel[channel].append(name)
+        for name, channel in deletions:
+            if name not in spared:
+                by_channel[channel].append(name)
         for key, names in by_channel.items():
             self._backends.documents.delete(names)
             if key:
                 self._backends.vectors[key].delete(names)
-        if by_channel:
+        if deletions:
             self._ledger.close_deletions()
 
 
