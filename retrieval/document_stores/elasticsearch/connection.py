@@ -39,6 +39,7 @@ CREDENTIALS = (
     "them into the file of credentials; they must allow to manage, read and write the index."
 )
 _BLOCKED = "cluster_block_exception"
+_FULL = "no space left"
 
 T = TypeVar("T")
 Action = tuple[bytes, bytes | None]  # one line of a bulk request, and the row that follows it
@@ -151,7 +152,7 @@ class Connection:
     def _rejected(self, error: _RejectedError) -> EcholensError:
         if error.kind == "index_not_found_exception":
             return self.overtaken()
-        if error.kind == _BLOCKED:
+        if error.kind == _BLOCKED or _FULL in error.reason.lower():
             return self._blocked(error.reason)
         if error.status == 429:
             return self._busy(error.reason)
@@ -204,7 +205,7 @@ class Connection:
             return self.missing()
         if kind == "index_closed_exception":
             return CorruptError(f"The {self} is closed.", advice="Open it on the server.")
-        if kind == _BLOCKED:
+        if kind == _BLOCKED or _FULL in said.lower():
             return self._blocked(said)
         if status in (401, 403):
             return StoreUnreachableError(f"The {self} refuses access ({said}).", advice=CREDENTIALS)
@@ -229,7 +230,9 @@ class Connection:
 
     def _blocked(self, said: str) -> StoreUnreachableError:
         advice = "Take the block off the index on the server; then run the command again."
-        if "flood" in said or "read-only-allow-delete" in said:
+        if _FULL in said.lower():  # it may have lost its own state, too, and needs a new start
+            advice = "Free disk space on the server and restart it; then run the command again."
+        elif "flood" in said or "read-only-allow-delete" in said:
             advice = "Free disk space on the server; then run the command again."
         return StoreUnreachableError(f"The {self} takes no writes ({_brief(said)}).", advice=advice)
 
