@@ -1,126 +1,31 @@
 """A collection on three real servers, and the command that is run on it while they fail.
 
 Gets: servers, files. Gives: what the command said and left behind. Touches: the folders that it is
-given; processes of its own. Never: a stand-in for a server.
-
-``python -m tests.end_to_end.server_faults`` runs the whole command in forked processes, so that a
-run doesn't pay for importing three clients. It reads a job a line from stdin, as JSON, and answers
-with the process's id and, once that has ended, its exit code, or minus the signal:
-
-    {"arguments": [...], "environment": {...}, "output": FOLDER, "kill": "module:Class.method#2"}
-
-The last is optional: SIGKILL at the second call of that method, before it does anything.
+given. Never: a stand-in for a server.
 """
 
 from __future__ import annotations
 
-import importlib
-import json
-import os
-import select
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NoReturn
 
 from indexer.ledger import Ledger
 from retrieval.collection import Collection, open_collection
 from tests import collections, corpus
+from tests.services.disk import SmallDisk
 from tests.services.elasticsearch import ElasticsearchServer
 from tests.services.milvus import MilvusServer
 from tests.services.process import Server
 from tests.services.s3 import CREDENTIALS, S3Server
 
-ROOT = Path(__file__).parents[2]
+from .forked import LONGEST_S, Commands, Done
+
 HOST = "anna"
+NAMES = {"vectors": "Milvus", "documents": "Elasticsearch", "assets": "bucket"}
 COLOURS = {"red": (220, 30, 30), "green": (30, 170, 50), "blue": (40, 60, 220)}
-LONGEST_S = 120  # that a command may take; one that hangs fails its test
-PRELOADED = ("elasticsearch", "minio", "pymilvus", "retrieval", "indexer", "indexer.decode")
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a command said."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def hits(self) -> list[dict[str, Any]]:
-        """Of a search with ``--format jsonl``."""
-        return [json.loads(line) for line in self.stdout.splitlines()]
-
-    @property
-    def assets(self) -> list[str]:
-        """Of its hits, best first."""
-        return [hit["asset"] for hit in self.hits]
-
-
-class Commands:
-    """Runs the command, one at a time."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._server = subprocess.Popen(
-            [sys.executable, "-m", __name__],
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,
-        )
-        self._pid = 0
-        self._runs = 0
-
-    def start(
-        self, arguments: list[str], environment: Mapping[str, str], *, kill: str = ""
-    ) -> None:
-        """Start it and go on."""
-        assert self._server.stdin
-        self._runs += 1
-        self._output.mkdir()
-        ours = {k: v for k, v in os.environ.items() if not k.startswith(("ECHOLENS_", "AWS_"))}
-        job = {"arguments": arguments, "environment": {**ours, **environment}, "kill": kill}
-        job["output"] = str(self._output)
-        self._server.stdin.write(json.dumps(job).encode() + b"\n")
-        self._pid = self._answer(LONGEST_S) or 0
-
-    def is_running(self) -> bool:
-        """Whether it hasn't ended; `wait` tells how it did."""
-        assert self._server.stdout
-        return not select.select([self._server.stdout], [], [], 0)[0]
-
-    def wait(self) -> Done:
-        """Let it end."""
-        code = self._answer(LONGEST_S)
-        if code is None:
-            os.kill(self._pid, signal.SIGKILL)
-            self._answer(LONGEST_S)
-        said = [(self._output / name).read_text(errors="replace") for name in ("out", "err")]
-        assert code is not None, f"it hangs: {said}"
-        assert "Traceback" not in said[1], said[1]
-        return Done(code, *said)
-
-    def close(self) -> None:
-        """End the process that runs them, and the one that hangs, if one does."""
-        os.killpg(self._server.pid, signal.SIGKILL)
-        self._server.communicate()
-
-    @property
-    def _output(self) -> Path:
-        return self._folder / str(self._runs)
-
-    def _answer(self, seconds: float) -> int | None:
-        stream = self._server.stdout
-        assert stream
-        return int(stream.readline()) if select.select([stream], [], [], seconds)[0] else None
 
 
 @dataclass(frozen=True)
@@ -155,6 +60,11 @@ class Tier:
         names = {"vectors": "proxy_port", "documents": "http", "assets": "s3.port"}
         return self.servers[role].ports[names[role]]
 
+    def restart(self, role: str) -> None:
+        """Stop and start a server."""
+        self.servers[role].stop()
+        self.servers[role].start()
+
     @contextmanager
     def down(self, *roles: str, how: str = "kill") -> Iterator[None]:
         """Without some servers, which come back with all that they had."""
@@ -165,6 +75,24 @@ class Tier:
         finally:
             for role in roles:
                 self.servers[role].start()
+
+
+@contextmanager
+def filled(server: MilvusServer, disk: SmallDisk) -> Iterator[None]:
+    """A Milvus without room, also in its log, for which it takes room in advance."""
+    from pymilvus.exceptions import MilvusException
+
+    with closing(server.client()) as client:
+        client.create_collection("filling", dimension=2048)
+        rows = [{"id": name, "vector": [float(name)] * 2048} for name in range(2000)]
+        disk.fill()
+        try:
+            with suppress(MilvusException):
+                for _ in range(50):
+                    client.insert("filling", rows)
+            yield
+        finally:
+            disk.free()
 
 
 def urls(name: str, ports: Mapping[str, int], options: str = "") -> Mapping[str, str]:
@@ -298,56 +226,20 @@ def pictures(folder: Path, count: int, first: int = 0, suffix: str = ".png") -> 
     return folder
 
 
-def main() -> None:
-    """See the module's docstring."""
-    from cli.main import main as command
-
-    for name in PRELOADED:
-        importlib.import_module(name)
-    for line in sys.stdin:
-        pid = os.fork()
-        if pid == 0:
-            _run(command, json.loads(line))
-        print(pid, flush=True)  # noqa: T201 (the answer)
-        _, status = os.waitpid(pid, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)  # noqa: T201
+def assert_told(done: Done, *roles: str, code: int) -> None:
+    """The servers are named, and what to do next; nothing else is said."""
+    assert done.code == code, done
+    for role in roles:
+        assert NAMES[role] in done.stderr
+    assert len([line for line in done.stderr.splitlines() if "error:" in line]) == (code == 4)
 
 
-def _run(command: Callable[[], None], job: dict[str, Any]) -> NoReturn:
-    os.environ.clear()
-    os.environ.update(job["environment"])
-    for descriptor, name in ((1, "out"), (2, "err")):
-        os.dup2(os.open(Path(job["output"]) / name, os.O_WRONLY | os.O_CREAT), descriptor)
-    sys.argv = ["echolens", *job["arguments"]]
-    if job["kill"]:
-        _kill_at(job["kill"])
-    code = 0
-    try:
-        command()
-    except SystemExit as ended:
-        code = int(ended.code or 0)
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-
-
-def _kill_at(point: str) -> None:
-    """Let a call of a method be this process's last."""
-    place, _, number = point.partition("#")
-    module, _, name = place.partition(":")
-    owner, method = name.split(".")
-    kind = getattr(importlib.import_module(module), owner)
-    whole = getattr(kind, method)
-    calls = iter(range(int(number) - 1))
-
-    def counted(*arguments: Any, **options: Any) -> Any:
-        if next(calls, None) is None:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return whole(*arguments, **options)
-
-    setattr(kind, method, counted)
-
-
-if __name__ == "__main__":
-    main()
+def assert_whole(shelf: Shelf, media: Path, tmp_path: Path) -> None:
+    """It holds of a folder what a run without any fault, on no server, makes of it."""
+    undisturbed = Shelf(shelf.commands, tmp_path / "undisturbed")
+    undisturbed.make(media)
+    wanted = undisturbed.contents(media)
+    collections.assert_same(shelf.contents(media), wanted)
+    assert {sighting.asset for sighting in wanted.sightings} <= set(shelf.copies())
+    assert len(set(shelf.copies())) == len(shelf.copies())
+    shelf.assert_sound()
