@@ -35,7 +35,13 @@ from .server_faults import (
     urls,
 )
 
-pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.xdist_group("milvus")]
+pytestmark = [
+    pytest.mark.services,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("milvus"),
+    # A proxy that is cut while it takes a connection: asyncio leaves that one to the collector.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 MEGABYTES = {"vectors": 1000, "documents": 300, "assets": 300}  # of each server's disk
 ROLES = ("vectors", "documents", "assets")
