@@ -1,7 +1,7 @@
 """One writer among several machines: a lease in the collection's shared document store.
 
 Gets: a `SharedStore`, a `Holder`. Gives: a `Lease`. Touches: the record ``lease``, the store's
-fence, a thread that renews, the file ``.writer`` of a folder. Never: a document, a vector.
+fence, a thread that renews, the files ``.writer`` and ``host`` of a folder. Never: a document.
 
 The lease is a record that its holder renews every few seconds. Clocks of machines differ, so
 nobody reads a time out of it: who finds it held watches whether it changes, and takes it over when
@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from retrieval.abilities import Record, SharedStore
 from retrieval.durable import replace_file
 from retrieval.errors import CorruptError, EcholensError, LockedError, MissingPartError
+from retrieval.hosts import keep_host
 
 if TYPE_CHECKING:
     from retrieval.query.backends import Backends
@@ -134,8 +135,9 @@ class Lease:
             time.sleep(self._seconds / BEATS / 4)
             seen = self._store.record(RECORD)
             if seen is None or seen.version != held.version:
+                writer, _, _ = _parse(seen or held).holder.partition("#")
                 raise LockedError(
-                    f"{_parse(seen or held).holder} is writing to the collection.",
+                    f"{writer} is writing to the collection.",
                     advice="Wait until it has ended; searching goes on meanwhile.",
                 )
 
@@ -203,6 +205,7 @@ def held(documents: object, holder: Holder) -> Iterator[Callable[[], None]]:
     if not isinstance(documents, SharedStore):
         yield lambda: None
         return
+    keep_host(holder.directory, holder.host)
     lease = Lease(documents, holder.name, LEASE_S)
     try:
         yield lease.check

@@ -31,6 +31,7 @@ from retrieval.errors import (
     StoreUnreachableError,
     UsageError,
 )
+from retrieval.hosts import host_of
 from retrieval.manifest import NAME, Manifest, read_manifest, write_manifest
 from retrieval.probes import Probes, check_encoder, make_probes, write_probes
 from retrieval.protocols import Encoder, Place
@@ -125,7 +126,7 @@ def attach(
     known = read_manifest(directory) if (directory / NAME).exists() else None
     if known is not None and known.documents == url:
         return Collection(directory, settings)
-    place = partial(Place, directory=directory, existing=True, host=settings.host)
+    place = partial(Place, directory=directory, existing=True, host=host_of(directory, settings))
     if known is not None and url not in _moves(known.documents, place):
         raise UsageError(
             f"{directory} is a collection already, and another one.",
@@ -192,7 +193,7 @@ def writing(collection: Collection, *, prove: bool = True) -> Iterator[Session]:
 
 @contextmanager
 def _leased_session(collection: Collection) -> Iterator[Session]:
-    holder = Holder(collection.directory, collection.settings.host)
+    holder = Holder(collection.directory, host_of(collection.directory, collection.settings))
     with (
         _session(collection, read_only=False) as session,
         leased(session.backends, holder) as backends,

@@ -23,6 +23,7 @@ from retrieval import registry
 from retrieval.abilities import SharedStore
 from retrieval.collection import Collection, named_by, shared_manifest
 from retrieval.errors import CorruptError, EncoderMismatchError
+from retrieval.hosts import host_of
 from retrieval.manifest import Manifest, read_manifest
 from retrieval.probes import make_probes, read_probes, write_probes
 from retrieval.protocols import AssetStore, DocumentStore, Place, Problem, VectorStore
@@ -66,7 +67,7 @@ class Salvage:
     def __post_init__(self) -> None:
         self._directory = self.collection.directory
         self._manifest: Manifest = read_manifest(self._directory)
-        self._host = self.collection.settings.host
+        self._host = host_of(self._directory, self.collection.settings)
 
     def look(self) -> None:
         """Look at every part; the ledger comes first, since mending the others writes to it.

@@ -23,8 +23,10 @@ from .errors import (
     MissingPartError,
     NotInstalledError,
     StoreUnreachableError,
+    UnknownSchemeError,
     UsageError,
 )
+from .hosts import host_of
 from .manifest import NAME, Manifest, load_manifest, read_manifest
 from .probes import Probes, read_probes
 from .protocols import DocumentStore, Encoder, Limits, Place, VectorStore
@@ -177,7 +179,11 @@ def open_backends(
     """
     manifest = new or read_manifest(directory)
     place = partial(
-        Place, directory=directory, read_only=read_only, existing=new is None, host=settings.host
+        Place,
+        directory=directory,
+        read_only=read_only,
+        existing=new is None,
+        host=host_of(directory, settings),
     )
     blamed = named_by(directory) if new is None else nullcontext()
     with ExitStack() as opened, blamed:
@@ -254,10 +260,10 @@ def _open(store: Callable[[], S], place: Place) -> S:
 
 @contextmanager
 def named_by(directory: Path) -> Iterator[None]:
-    """A URL that the manifest names isn't used wrongly: what it needs is missing here."""
+    """A scheme that the manifest names isn't used wrongly: what it needs is missing here."""
     try:
         yield
-    except UsageError as error:
+    except UnknownSchemeError as error:
         raise NotInstalledError(
             f"{error} The manifest of {directory} names it.",
             advice="Install the package that brings it, in the version that made the collection.",

@@ -22,6 +22,7 @@ has gone on in the new store meanwhile, which is refused.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
@@ -31,6 +32,7 @@ from itertools import islice
 from retrieval import registry
 from retrieval.collection import Collection
 from retrieval.errors import CorruptError, MissingPartError, UsageError
+from retrieval.hosts import host_of
 from retrieval.manifest import Manifest, write_manifest
 from retrieval.protocols import DocumentStore, Place
 from retrieval.query.backends import Backends
@@ -171,7 +173,7 @@ def _move(
     """Fill the stores of the goal, check them, and switch to them."""
     backends = session.backends
     directory, now = backends.directory, stores_of(backends.manifest)
-    holder = Holder(directory, session.settings.host)
+    holder = Holder(directory, host_of(directory, session.settings))
     Writer(backends, session.ledger).finish()
     _check_source(backends, now, goal)
     with _resumable(), _targets(session, now, goal) as targets:
@@ -210,7 +212,12 @@ def _fine() -> None:
 def _targets(session: Session, now: Stores, goal: Stores) -> Iterator[Backends]:
     """The back ends that the collection will have: those that stay, and the new ones, opened."""
     backends, settings = session.backends, session.settings
-    place = partial(Place, directory=backends.directory, read_only=False, host=settings.host)
+    place = partial(
+        Place,
+        directory=backends.directory,
+        read_only=False,
+        host=host_of(backends.directory, settings),
+    )
     urls, current = goal.urls(), now.urls()
 
     def locate(asset: str) -> list[str]:
@@ -263,14 +270,25 @@ def _check_source(backends: Backends, now: Stores, goal: Stores) -> None:
 
 
 def _refuse_strangers(part: Part, journal: Journal) -> None:
-    """Refuse a store that holds what isn't the collection's, and that it never was in."""
+    """Refuse a store that holds something and that the collection never was in.
+
+    Be it the very same: another collection of the same files would lose it when this one moves on.
+    Only what lies in the collection's own folder is its own, whichever store is to read it.
+    """
     if journal.knows(part.role, part.url):
         return
-    if next(part.strangers(), None) is not None:
+    found = part.strangers() if _is_within(part.url) else part.held()
+    if next(found, None) is not None:
         raise UsageError(
             f"`{part.url}` holds {part.name} that are not this collection's.",
             advice="Give the store another name in its URL, or empty it.",
         )
+
+
+def _is_within(url: str) -> bool:
+    """Whether a store lies in the collection's own folder."""
+    location = os.path.expanduser(url.partition(":")[2])
+    return not location.startswith("//") and not os.path.isabs(location)
 
 
 def _carry(

@@ -21,6 +21,7 @@ import numpy as np
 from retrieval import registry
 from retrieval.abilities import SharedStore
 from retrieval.collection import MANIFEST_RECORD
+from retrieval.hosts import host_of
 from retrieval.protocols import AssetStore, DocumentStore, Place, VectorStore
 from retrieval.schema import Channel, Document
 
@@ -67,8 +68,9 @@ def discard(session: Session) -> Discarded:
 
 
 def _place(session: Session, url: str) -> Callable[..., Place]:
-    host = session.settings.host
-    return partial(Place, url, session.backends.directory, read_only=False, host=host)
+    directory = session.backends.directory
+    host = host_of(directory, session.settings)
+    return partial(Place, url, directory, read_only=False, host=host)
 
 
 def _vectors(session: Session, url: str) -> list[str] | None:

@@ -48,6 +48,10 @@ class Part(Protocol):
         """How many there are to be looked at."""
         ...
 
+    def held(self) -> Iterator[str]:
+        """Names of what is in the target."""
+        ...
+
     def strangers(self) -> Iterator[str]:
         """Names of what is in the target and isn't the collection's; don't delete while it runs."""
         ...
@@ -79,6 +83,10 @@ class Documents:
     def count(self) -> int:
         """All documents."""
         return self.source.count()
+
+    def held(self) -> Iterator[str]:
+        """Ids of documents."""
+        return (document.id for document in self.target.scan())
 
     def strangers(self) -> Iterator[str]:
         """Ids of documents."""
@@ -130,6 +138,10 @@ class Sightings:
     def count(self) -> int:
         """All sightings."""
         return sum(1 for _ in self.source.scan_sightings())
+
+    def held(self) -> Iterator[str]:
+        """URIs."""
+        return (sighting.uri for sighting in self.target.scan_sightings())
 
     def strangers(self) -> Iterator[str]:
         """URIs; also those that the collection has with another asset."""
@@ -184,6 +196,10 @@ class Vectors:
     def count(self) -> int:
         """All vectors."""
         return self.source.count()
+
+    def held(self) -> Iterator[str]:
+        """Ids of vectors."""
+        return self.target.scan()
 
     def strangers(self) -> Iterator[str]:
         """Ids of vectors."""
@@ -250,6 +266,10 @@ class Assets:
     def count(self) -> int:
         """All assets."""
         return sum(len(chunk) for chunk in self._wanted())
+
+    def held(self) -> Iterator[str]:
+        """Ids of copies."""
+        return self.target.scan()
 
     def strangers(self) -> Iterator[str]:
         """Ids of copies."""

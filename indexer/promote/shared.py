@@ -13,6 +13,7 @@ from retrieval import registry
 from retrieval.abilities import SharedStore
 from retrieval.collection import MANIFEST_RECORD, Collection
 from retrieval.errors import UsageError
+from retrieval.hosts import host_of
 from retrieval.manifest import load_manifest, read_manifest, write_manifest
 from retrieval.protocols import DocumentStore, Place
 
@@ -26,7 +27,9 @@ def follow(collection: Collection) -> None:
     manifest, places = read_manifest(directory), read_journal(directory).places
     if not set(places.get("documents", ())) - {manifest.documents}:
         return
-    place = Place(manifest.documents, directory, existing=True, host=collection.settings.host)
+    place = Place(
+        manifest.documents, directory, existing=True, host=host_of(directory, collection.settings)
+    )
     with closing(registry.open_document_store(place)) as documents:
         record = documents.record(MANIFEST_RECORD) if isinstance(documents, SharedStore) else None
     if record is None:

@@ -319,6 +319,17 @@ def test_a_store_of_another_collection_is_left_alone(
     collections.assert_same(collections.contents(other), held)
 
 
+def test_copies_of_another_collection_of_the_same_files_are_left_alone(
+    moved: Collection, media: Path, tmp_path: Path
+) -> None:
+    """Else they would be erased with the store that this one leaves."""
+    kept = f"folder:{tmp_path / 'copies'}"
+    index([media], create("other", assets=kept, settings=moved.settings))
+    with pytest.raises(UsageError, match="not this collection's"):
+        promote(moved, Stores(assets=kept))
+    assert _stores(moved).assets == "inplace:"
+
+
 def test_a_shared_store_of_another_collection_is_refused(moved: Collection) -> None:
     """Though it is empty."""
     create("other", documents="shared:one", settings=moved.settings)
