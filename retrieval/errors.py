@@ -4,6 +4,7 @@ Gets: nothing. Gives: exception classes. Touches: nothing. Never: prints or exit
 
     EcholensError
     ├── UsageError            the call is wrong: an option, a query, a filter
+    │   ├── UnknownSchemeError    a URL whose scheme no back end has
     │   ├── QueryError        a query that can't be asked
     │   └── FilterError       a ``where`` that doesn't parse or names an unknown field
     ├── MissingPartError      something outside the collection is missing
@@ -40,6 +41,7 @@ __all__ = [
     "QueryError",
     "SkipReason",
     "StoreUnreachableError",
+    "UnknownSchemeError",
     "UsageError",
     "WeightsMissingError",
 ]
@@ -77,6 +79,10 @@ class EcholensError(Exception):
 
 class UsageError(EcholensError):
     """The caller asked for something that can't be meant."""
+
+
+class UnknownSchemeError(UsageError):
+    """No back end is called like the scheme of a URL."""
 
 
 class QueryError(UsageError):

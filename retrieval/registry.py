@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from .abilities import SharedStore
-from .errors import NotInstalledError, UsageError
+from .errors import NotInstalledError, UnknownSchemeError, UsageError
 from .protocols import (
     AssetStore,
     DocumentStore,
@@ -192,13 +192,25 @@ def split(url: str) -> tuple[str, str]:
 
 
 def check(role: StoreOrEncoder, url: str) -> None:
-    """Refuse a URL whose scheme is unknown or whose packages are not installed."""
-    _class(role, url)
+    """Refuse a URL before anything is made or connected to.
+
+    Raises:
+        UsageError: its scheme is unknown, or the back end has a ``check_url`` that refuses it.
+        NotInstalledError: the back end's packages aren't here.
+    """
+    check_url = getattr(_class(role, url), "check_url", None)
+    if check_url is not None:
+        check_url(url)
 
 
 def is_shared(url: str) -> bool:
     """Whether several machines can reach the document store of a URL."""
     return issubclass(_class("document_store", url), SharedStore)
+
+
+def keeps_copies(url: str) -> bool:
+    """Whether the asset store of a URL has copies of its own."""
+    return bool(_class("asset_store", url).copies)
 
 
 def open_encoder(url: str, compute: Compute | None = None) -> Encoder:
@@ -238,7 +250,7 @@ def _class(role: StoreOrEncoder, url: str) -> Any:
         known = [name for name, _ in schemes(role)]
         near = difflib.get_close_matches(scheme, known, n=1)
         hint = f"Did you mean `{near[0]}:`? " if near else ""
-        raise UsageError(
+        raise UnknownSchemeError(
             f"No {role.replace('_', ' ')} is called `{scheme}:`.",
             advice=f"{hint}Known: {', '.join(f'{name}:' for name in known)}.",
         )

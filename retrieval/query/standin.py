@@ -139,7 +139,7 @@ def _nothing_answers(
     vectors: Mapping[str, VectorStore], error: MissingPartError
 ) -> MissingPartError:
     absent = [store.error for store in vectors.values() if isinstance(store, AbsentStore)]
-    if not absent:
+    if not absent or str(absent[0]) == str(error):
         return error
     return StoreUnreachableError(f"{error} {absent[0]}", advice=error.advice)
 

@@ -57,6 +57,7 @@ class S3Store:
     """An `AssetStore` of objects; see the protocol for what each method promises."""
 
     copies = True
+    check_url = staticmethod(parse)
 
     def __init__(self, place: Place, locate: Locate) -> None:  # noqa: ARG002 (stores are made alike)
         """Open the bucket of the place's URL; a writer that may makes it.

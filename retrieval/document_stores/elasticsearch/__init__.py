@@ -49,6 +49,11 @@ from .rows import document_key, document_of, outline_of, sighting_of
 class ElasticsearchStore:
     """A `DocumentStore`, `SharedStore` and `Served`; see these for what each method promises."""
 
+    @staticmethod
+    def check_url(url: str) -> None:
+        """Refuse a URL that isn't one, or has a secret in it."""
+        parse(url, port=PORT, options=OPTIONS)
+
     def __init__(self, place: Place) -> None:
         """Open the index of the place's URL; for writing, make it if it isn't there and may be new.
 

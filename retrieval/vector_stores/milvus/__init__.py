@@ -34,7 +34,7 @@ from ...errors import StoreUnreachableError
 from ...protocols import Place, Problem
 from ...schema import Channel, Document, FloatArray, Kind, Ranking
 from ...vectors import check_ids, checked_unit, fault, is_id
-from .address import target
+from .address import parsed, target
 from .faults import missing
 from .order import doubtful, merged, ordered, packed, ranked, reaches
 from .table import MOST, Table
@@ -45,6 +45,8 @@ _DEEPER = 4
 
 class MilvusStore:
     """A `VectorStore`, `Knowing` and `Served`; see the protocols for what each method promises."""
+
+    check_url = staticmethod(parsed)
 
     def __init__(self, place: Place, channel: Channel) -> None:
         """Open the channel's collection; for writing, make it if it may be new.

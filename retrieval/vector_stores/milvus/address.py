@@ -60,19 +60,29 @@ def target(url: str, directory: Path, channel: Channel) -> Target:
     Raises:
         UsageError: the URL isn't of a form that is known.
     """
+    place = parsed(url)
+    if isinstance(place, Address):
+        return Target(place, None, _named(place.name, channel), place.options)
+    options = {name: option.default for name, option in OPTIONS.items()}
+    options |= {"index": "FLAT", "consistency": "strong", "timeout": 30.0}
+    return Target(None, directory / place, _named("vectors", channel), options)
+
+
+def parsed(url: str) -> Address | str:
+    """The server that a URL names, or the file of Milvus Lite.
+
+    Raises:
+        UsageError: the URL isn't of a form that is known.
+    """
     rest = url.partition(":")[2]
     if rest.startswith("//"):
-        address = parse(url, port=PORT, options=OPTIONS)
-        return Target(address, None, _named(address.name, channel), address.options)
-    file = directory / (rest or LITE_FILE)
-    if "?" in rest or file.suffix != ".db":
+        return parse(url, port=PORT, options=OPTIONS)
+    if "?" in rest or not (rest or LITE_FILE).endswith(".db"):
         raise UsageError(
             f"`{url}` names neither a Milvus server nor a file of Milvus Lite.",
             advice=f"Write it like `milvus://HOST:{PORT}/NAME` or `milvus:FILE.db`.",
         )
-    options = {name: option.default for name, option in OPTIONS.items()}
-    options |= {"index": "FLAT", "consistency": "strong", "timeout": 30.0}
-    return Target(None, file, _named("vectors", channel), options)
+    return rest or LITE_FILE
 
 
 def _named(name: str, channel: Channel) -> str:
