@@ -40,12 +40,12 @@ from retrieval.schema import Channel, Modality
 from retrieval.settings import Settings, load_settings
 
 from .fields import BUILT_IN
+from .folder import LOCK, make_folder, undone
 from .lease import Holder, leased
 from .ledger import Ledger
 from .removed import teach
 from .sharing import manifest_in, publish, published, refuse_published
 
-LOCK = ".lock"
 INDEXED_MODALITIES: tuple[Modality, ...] = tuple(registry.MODALITIES)
 
 
@@ -83,21 +83,22 @@ def create(
     registry.check("vector_store", vectors or settings.vectors)
     registry.check("document_store", documents or settings.documents)
     registry.check("asset_store", assets or settings.assets)
-    _make_folder(directory)
+    url = encoder or _absolute(settings.encoder, settings)
+    new = make_folder(directory)
     with locked(directory):
         if (directory / NAME).exists():  # another process has made it meanwhile
             _check_asked(directory, read_manifest(directory), asked)
             return Collection(directory, settings)
-        url = encoder or _absolute(settings.encoder, settings)
-        manifest = Manifest(
-            channels=_make_channels(directory, url, settings),
-            vectors=vectors or settings.vectors,
-            documents=documents or settings.documents,
-            assets=assets or settings.assets,
-            fields=BUILT_IN,
-        )
-        _make_stores(directory, manifest, settings)
-        write_manifest(directory, manifest)
+        with undone(directory, new=new):
+            manifest = Manifest(
+                channels=_make_channels(directory, url, settings),
+                vectors=vectors or settings.vectors,
+                documents=documents or settings.documents,
+                assets=assets or settings.assets,
+                fields=BUILT_IN,
+            )
+            _make_stores(directory, manifest, settings)
+            write_manifest(directory, manifest)
     return Collection(directory, settings)
 
 
@@ -151,8 +152,8 @@ def attach(
             f"The vectors of the collection in {url} are not on a server (`{manifest.vectors}`).",
             advice="On the machine that made it: `echolens promote --vectors milvus://HOST:PORT/NAME`.",
         )
-    _make_folder(directory)
-    with locked(directory):
+    new = make_folder(directory)
+    with locked(directory), undone(directory, new=new):
         write_probes(directory, probes)
         write_manifest(directory, manifest)
     return Collection(directory, settings)
@@ -279,22 +280,6 @@ def _absolute(url: str, settings: Settings) -> str:
     """The encoder's URL as every process understands it, wherever it runs."""
     scheme, _ = registry.split(url)
     return f"{scheme}:{registry.open_encoder(url, settings.compute).location}"
-
-
-def _make_folder(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        found = {entry.name for entry in directory.iterdir()}
-    except OSError as error:
-        raise StoreUnreachableError(
-            f"The folder {directory} can't be made: {error.strerror}.",
-            advice="Give another place with --collection.",
-        ) from error
-    if found and LOCK not in found:
-        raise UsageError(
-            f"{directory} holds other things ({min(found)!r}), and is no collection.",
-            advice="Give a new folder, or a bare name, with --collection.",
-        )
 
 
 def _make_stores(directory: Path, manifest: Manifest, settings: Settings) -> None:

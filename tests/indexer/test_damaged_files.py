@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from indexer import create, index, remove, status, verify
-from indexer.opening import LOCK
+from indexer.folder import LOCK
 from indexer.removed import read_removed
 from retrieval.collection import Collection
 from retrieval.errors import CorruptError, EcholensError
