@@ -174,8 +174,8 @@ def open_backends(
 
     Raises:
         CorruptError: a store is missing, or damaged.
-        MissingPartError: a store doesn't answer, or its package isn't here. For reading, documents
-            or vectors raise that only when they are used, so that the others can answer.
+        MissingPartError: a store doesn't answer, or its package isn't here. For reading, one raises
+            that only when it is used, so that the others can answer.
     """
     manifest = new or read_manifest(directory)
     place = partial(
@@ -196,7 +196,8 @@ def open_backends(
         for channel in manifest.channels:
             vectors[channel.key] = _open(partial(registry.open_vector_store, at, channel), at)
             opened.callback(vectors[channel.key].close)
-        assets = registry.open_asset_store(place(manifest.assets), partial(_locate, documents))
+        at = place(manifest.assets)
+        assets = _open(partial(registry.open_asset_store, at, partial(_locate, documents)), at)
         opened.pop_all()
     return Backends(
         directory=directory,
