@@ -25,9 +25,11 @@ from filelock import FileLock, Timeout
 from retrieval import registry
 from retrieval.collection import Collection, directory_of, open_backends, shared_manifest
 from retrieval.errors import (
+    CollectionNotFoundError,
     CorruptError,
     EncoderMismatchError,
     LockedError,
+    StoreMissingError,
     StoreUnreachableError,
     UsageError,
 )
@@ -138,8 +140,7 @@ def attach(
             f"`{url}` is on one machine alone, so nothing can be attached.",
             advice="Give the URL of a server: elasticsearch://HOST:PORT/NAME.",
         )
-    with closing(registry.open_document_store(place(url))) as documents:
-        manifest, probes = published(documents, url)
+    manifest, probes = _attached(place(url))
     if manifest.documents != url:
         raise UsageError(
             f"The collection in {url} says that it is in `{manifest.documents}`: it was moved "
@@ -157,6 +158,17 @@ def attach(
         write_probes(directory, probes)
         write_manifest(directory, manifest)
     return Collection(directory, settings)
+
+
+def _attached(place: Place) -> tuple[Manifest, Probes]:
+    """What a shared store keeps of the collection in it; nothing was lost if there is none."""
+    try:
+        with closing(registry.open_document_store(place)) as documents:
+            return published(documents, place.url)
+    except StoreMissingError as error:
+        raise CollectionNotFoundError(
+            f"There is no collection in {place.url}.", advice="Check the name in the URL."
+        ) from error
 
 
 def _moves(url: str, place: Callable[[str], Place]) -> Iterator[str]:

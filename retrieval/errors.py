@@ -16,6 +16,7 @@ Gets: nothing. Gives: exception classes. Touches: nothing. Never: prints or exit
     ├── CollectionError       the collection doesn't fit
     │   ├── NewerFormatError      written by a newer Echolens
     │   ├── CorruptError          a part is damaged or inconsistent
+    │   │   └── StoreMissingError     a store that was made isn't there any more
     │   └── EncoderMismatchError  another encoder, or one that went wrong in silence
     └── BadInputError         one input file; carries a reason of the closed list
 
@@ -40,6 +41,7 @@ __all__ = [
     "NotInstalledError",
     "QueryError",
     "SkipReason",
+    "StoreMissingError",
     "StoreUnreachableError",
     "UnknownSchemeError",
     "UsageError",
@@ -127,6 +129,10 @@ class NewerFormatError(CollectionError):
 
 class CorruptError(CollectionError):
     """A file of the collection is damaged, or two of them contradict each other."""
+
+
+class StoreMissingError(CorruptError):
+    """A store that was made isn't there any more."""
 
 
 class EncoderMismatchError(CollectionError):

@@ -13,9 +13,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from ..errors import UsageError
+
+TLS = (
+    "If the server speaks without TLS, put `tls=false` into the URL; if its certificate is one of "
+    "your own, name the file with `ca=`."
+)
 
 Value = str | int | float | bool
 
@@ -100,20 +105,21 @@ def parse(url: str, *, port: int, options: Mapping[str, Option]) -> Address:
     form = f"Write it like `{scheme}://HOST:{port}/NAME`."
     if "@" in unquote(url):
         raise UsageError(
-            f"A `{scheme}:` URL has no user and no password in it.",
+            f"{_an(scheme)} URL has no user and no password in it.",
             advice="Put them into the environment or the file of credentials; see the README.",
         )
     try:
         parts = urlsplit(url)
-        host, given_port = parts.hostname or "", parts.port or port
+        host = parts.hostname or ""
     except ValueError as error:
         raise UsageError(f"The `{scheme}:` URL can't be read.", advice=form) from error
     if not _HOST.fullmatch(host) or parts.fragment:
-        raise UsageError(f"A `{scheme}:` URL names a host first.", advice=form)
+        raise UsageError(f"{_an(scheme)} URL names a host first.", advice=form)
+    given_port = _port(scheme, parts) or port
     name = unquote(parts.path).strip("/")
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"A `{scheme}:` URL ends in a name: a letter, then a-z, 0-9, - and _, up to 100.",
+            f"{_an(scheme)} URL ends in a name: a letter, then a-z, 0-9, - and _, up to 100.",
             advice=form,
         )
     known = {**COMMON, **options}
@@ -124,13 +130,30 @@ def parse(url: str, *, port: int, options: Mapping[str, Option]) -> Address:
     return Address(scheme, host, given_port, name, MappingProxyType(values))
 
 
+def _an(scheme: str) -> str:
+    return f"A{'n' if scheme[:1] in 'aeiou' else ''} `{scheme}:`"
+
+
+def _port(scheme: str, parts: SplitResult) -> int | None:
+    try:
+        if parts.port != 0:
+            return parts.port
+        cause = None
+    except ValueError as error:
+        cause = error
+    raise UsageError(
+        f"The port in the `{scheme}:` URL can't be `{parts.netloc.rpartition(':')[2][:40]}`.",
+        advice="Give a number from 1 to 65535.",
+    ) from cause
+
+
 def _value(scheme: str, key: str, text: str, known: Mapping[str, Option]) -> Value:
     option = known.get(key)
     if option is None:
         near = difflib.get_close_matches(key, known, n=1)
         hint = f"Did you mean `{near[0]}`? " if near else ""
         raise UsageError(
-            f"A `{scheme}:` URL has no option `{key}`.",
+            f"{_an(scheme)} URL has no option `{key}`.",
             advice=f"{hint}Known: {', '.join(sorted(known))}.",
         )
     if isinstance(option.default, bool):

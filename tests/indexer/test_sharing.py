@@ -121,3 +121,11 @@ def test_attaching_follows_a_collection_that_was_moved(
     assert not (other.home / "photos").exists()
     attach("photos", there, settings=photos.settings)
     assert read_manifest(photos.directory) == moved
+
+
+def test_attaching_a_name_that_is_not_there_blames_the_name(url: str, tmp_path: Path) -> None:
+    """Nothing was lost, so no backup can help."""
+    with pytest.raises(CollectionNotFoundError, match=f"no collection in {url}") as caught:
+        attach("other", url, settings=collections.settings(tmp_path))
+    assert caught.value.advice == "Check the name in the URL."
+    assert not (tmp_path / "other").exists()

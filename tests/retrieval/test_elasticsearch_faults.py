@@ -193,8 +193,9 @@ def test_a_server_that_is_no_elasticsearch_is_told(
 
 
 def test_a_server_without_tls_is_told(odd: Odd, opened: Callable[..., ElasticsearchStore]) -> None:
-    with pytest.raises(StoreUnreachableError, match="TLS"):
+    with pytest.raises(StoreUnreachableError, match="TLS") as caught:
         opened(f"{odd.url}?tls=true")
+    assert "`tls=false`" in caught.value.advice
 
 
 def test_a_server_that_takes_connections_and_never_answers_is_told(

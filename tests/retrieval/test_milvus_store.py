@@ -226,6 +226,14 @@ def test_no_such_host(tmp_path: Path) -> None:
 
 @pytest.mark.services
 @pytest.mark.xdist_group("milvus")
+def test_a_server_without_tls_is_told(milvus_session: MilvusServer, tmp_path: Path) -> None:
+    with pytest.raises(StoreUnreachableError, match="can't be reached") as caught:
+        open_at(f"{milvus_session.url(NAME)}&tls=true&timeout=5", tmp_path)
+    assert "`tls=false`" in caught.value.advice
+
+
+@pytest.mark.services
+@pytest.mark.xdist_group("milvus")
 def test_another_servers_port(milvus_session: MilvusServer, tmp_path: Path) -> None:
     with pytest.raises(StoreUnreachableError):
         open_at(f"milvus://127.0.0.1:{milvus_session.ports['http']}/n", tmp_path)

@@ -76,7 +76,10 @@ def test_what_all_stores_lack_is_said_once(
         ("vector_store", "milvus://h/n?indx=FLAT", "no option `indx`"),
         ("vector_store", "milvus:vectors.txt", "neither a Milvus server"),
         ("document_store", "elasticsearch://u:secret@h/n", "no user and no password"),
-        ("document_store", "elasticsearch://h/", "ends in a name"),
+        ("document_store", "elasticsearch://h/", "An `elasticsearch:` URL ends in a name"),
+        ("document_store", "elasticsearch://h:99999/n", "port .* can't be `99999`"),
+        ("vector_store", "milvus://h:0/n", "port .* can't be `0`"),
+        ("vector_store", "milvus://[::1]:port/n", "port .* can't be `port`"),
         ("asset_store", "s3://u:secret@bucket/n", "no user and no password"),
         ("asset_store", "s3://bucket/n?endpoint=h", "has an endpoint"),
     ],
@@ -87,3 +90,9 @@ def test_a_url_is_checked_without_a_server(
     with pytest.raises(UsageError, match=said) as caught:
         registry.check(role, url)
     assert "secret" not in str(caught.value)
+
+
+def test_a_misspelt_option_of_a_bucket_is_guessed() -> None:
+    with pytest.raises(UsageError, match="no option `endpont`") as caught:
+        registry.check("asset_store", "s3://bucket/n?endpont=http://h")
+    assert caught.value.advice.startswith("Did you mean `endpoint`? Write it like")

@@ -5,6 +5,7 @@ Gets: a URL. Gives: an `Address`. Touches: nothing. Never: a secret in a message
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -19,6 +20,7 @@ CREDENTIALS = (
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ENDPOINT = re.compile(r"(https?)://((?:[a-z0-9._-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?)/?", re.I)
+_OPTIONS = ("endpoint", "region", "timeout")
 _MOST_PREFIX_BYTES = 900  # a key has at most 1,024
 _FORM = "Write it like `s3://BUCKET/PREFIX?endpoint=https://host:port&region=name&timeout=30`."
 _LEAST_S, _MOST_S = 0.1, 3600.0
@@ -60,8 +62,10 @@ def parse(url: str) -> Address:
             advice=_FORM,
         )
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if unknown := options.keys() - {"endpoint", "region", "timeout"}:
-        raise UsageError(f"An `s3:` URL has no option `{min(unknown)}`.", advice=_FORM)
+    if unknown := options.keys() - set(_OPTIONS):
+        near = difflib.get_close_matches(min(unknown), _OPTIONS, n=1)
+        hint = f"Did you mean `{near[0]}`? " if near else ""
+        raise UsageError(f"An `s3:` URL has no option `{min(unknown)}`.", advice=f"{hint}{_FORM}")
     endpoint = _ENDPOINT.fullmatch(options.get("endpoint", AWS))
     if endpoint is None:
         raise UsageError("An `s3:` URL has an endpoint with http:// or https://.", advice=_FORM)

@@ -23,8 +23,14 @@ from elasticsearch import ApiError, Elasticsearch, NotFoundError, UnsupportedPro
 from urllib3 import Timeout
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from ...errors import CorruptError, EcholensError, LockedError, StoreUnreachableError
-from ...servers.address import Address
+from ...errors import (
+    CorruptError,
+    EcholensError,
+    LockedError,
+    StoreMissingError,
+    StoreUnreachableError,
+)
+from ...servers.address import TLS, Address
 from ...servers.credentials import credentials_for
 from ...servers.retries import patiently
 
@@ -169,9 +175,9 @@ class Connection:
             advice="Let it finish; then run the same command again.",
         )
 
-    def missing(self) -> CorruptError:
+    def missing(self) -> StoreMissingError:
         """What is told when there is no index."""
-        return CorruptError(
+        return StoreMissingError(
             f"The {self} is missing.",
             advice="Check the URL; or bring the index back from a backup (a snapshot).",
         )
@@ -180,7 +186,9 @@ class Connection:
         """The error of the library that says what a client's error means."""
         if isinstance(error, ApiError):
             return self._of_status(error)
+        advice = RUNS
         if isinstance(error, TlsError):
+            advice = TLS
             why = f"its certificate or its TLS is at fault ({_brief(_root(error))})"
         elif isinstance(error, ConnectionTimeout):
             why = f"no answer within {self.at.timeout_s:g} seconds"
@@ -190,7 +198,7 @@ class Connection:
             why = _why(error)
         else:
             return self.unknown(_brief(error))
-        return StoreUnreachableError(f"The {self} can't be reached: {why}.", advice=RUNS)
+        return StoreUnreachableError(f"The {self} can't be reached: {why}.", advice=advice)
 
     def unknown(self, said: str) -> StoreUnreachableError:
         """What is told of an answer that no Elasticsearch gives."""

@@ -10,6 +10,7 @@ import grpc
 from pymilvus.exceptions import ConnectionConfigException, MilvusException
 
 from ...errors import CorruptError, EcholensError, StoreUnreachableError
+from ...servers.address import TLS
 from .address import Target
 
 FAULTS = (MilvusException, grpc.RpcError, grpc.FutureTimeoutError)
@@ -54,7 +55,7 @@ def explained(error: BaseException, target: Target) -> EcholensError:
     rpc, code = _rpc(error), code_of(error)
     where = f"{str(target)[0].upper()}{str(target)[1:]}"
     if rpc is not None:
-        return _of_rpc(rpc, where)
+        return _of_rpc(rpc, target, where)
     if code == MISSING:
         return missing(target)
     said = _said(error)
@@ -73,7 +74,7 @@ def explained(error: BaseException, target: Target) -> EcholensError:
             f"{where} is still loading `{target.collection}`.", advice="Try again in a while."
         )
     if isinstance(error, grpc.FutureTimeoutError | ConnectionConfigException):
-        return StoreUnreachableError(f"{where} can't be reached.", advice=_RUNS)
+        return StoreUnreachableError(f"{where} can't be reached.", advice=_reach(target))
     if target.file:  # nothing but the file can be at fault
         return CorruptError(
             f"{where} can't be read ({said}).",
@@ -82,14 +83,19 @@ def explained(error: BaseException, target: Target) -> EcholensError:
     return StoreUnreachableError(f"{where} answers with an error ({said}).", advice=_RUNS)
 
 
-def _of_rpc(rpc: grpc.RpcError, where: str) -> EcholensError:
+def _reach(target: Target) -> str:
+    """What may help; the client doesn't tell a server without TLS from one that is silent."""
+    return f"{_RUNS} {TLS}" if target.server is not None and target.server.tls else _RUNS
+
+
+def _of_rpc(rpc: grpc.RpcError, target: Target, where: str) -> EcholensError:
     """What failed on the way to the server."""
     kinds = grpc.StatusCode
     if rpc.code() in (kinds.UNAUTHENTICATED, kinds.PERMISSION_DENIED):
         return StoreUnreachableError(f"{where} refuses access.", advice=_CREDENTIALS)
     if rpc.code() is kinds.UNIMPLEMENTED:
         return StoreUnreachableError(f"{where} isn't a Milvus server's answer.", advice=_RUNS)
-    return StoreUnreachableError(f"{where} can't be reached: {_why(rpc)}.", advice=_RUNS)
+    return StoreUnreachableError(f"{where} can't be reached: {_why(rpc)}.", advice=_reach(target))
 
 
 def _why(rpc: grpc.RpcError) -> str:
