@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote
 
 from retrieval.abilities import Served
 from retrieval.collection import Collection
@@ -30,6 +31,7 @@ from .sharing import keep_manifest
 from .write import Writer
 
 _ASSET = re.compile(r"[0-9a-f]{64}")
+_URI = re.compile(r"file://([^/]*)/.*", re.DOTALL)
 
 
 def failures(collection: Collection, *, every: bool = False) -> Iterator[Failure]:
@@ -127,7 +129,7 @@ def remove(paths: Paths, collection: Collection, *, dry_run: bool = False) -> in
         How many files were taken out.
 
     Raises:
-        UsageError: nothing of that name was indexed.
+        UsageError: nothing of that name was indexed, or on another machine.
     """
     collection.close()
     with writing(collection, prove=False) as session:
@@ -175,13 +177,25 @@ def _named(path: str, ledger: Ledger, *, is_elsewhere: bool) -> Iterator[Row]:
     if _ASSET.fullmatch(path):
         candidates = list(ledger.holding(path))
     else:
-        candidates = list(ledger.unseen(uri_of(os.path.expanduser(path))))
+        uri = path if _URI.fullmatch(path) else uri_of(os.path.expanduser(path))
+        candidates = list(ledger.unseen(uri))
     for row in candidates:
         if row.outcome != "erased":
             found = True
             yield row
     if not found:
-        raise UsageError(
+        raise _unknown(path)
+
+
+def _unknown(path: str) -> UsageError:
+    uri = _URI.fullmatch(path)
+    if uri is None or not uri[1]:
+        return UsageError(
             f"Nothing called {printable(path)} was indexed.",
             advice="Give a path as it was indexed, a folder, or an asset id; see `search`.",
         )
+    return UsageError(
+        f"{printable(path)} is a file of the machine `{printable(unquote(uri[1]))}`, not of this.",
+        advice="Remove it there, or here by its asset id, which takes it out on all machines; "
+        "see `search --format jsonl`.",
+    )

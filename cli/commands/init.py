@@ -44,9 +44,10 @@ def command(call: Call, /, name: str | None, attach: str | None, **new: str | No
     if attach and (given := [key for key in NEW if new[key]]):
         raise click.UsageError(f"--{given[0]} is for a new collection, and --attach for another's.")
     if attach:
-        collection = attach_collection(name, attach, settings=call.settings())
+        with ProgressLine(quiet=call.quiet, at_first="asking the server ..."):
+            collection = attach_collection(name, attach, settings=call.settings())
     else:
-        with ProgressLine(quiet=call.quiet, at_first="loading the encoder ..."):
+        with ProgressLine(quiet=call.quiet, at_first="loading the encoder, making the stores ..."):
             collection = create(name, settings=call.settings(), **new)
     with collection:
         manifest = collection.manifest

@@ -56,16 +56,18 @@ def command(
     from indexer import Stores, promote
 
     to = Stores(vectors=vectors, documents=documents, assets=assets)
-    with call.open() as collection, ProgressLine(quiet=call.quiet) as line:
+    only_erases = how["discard_old"] and not (to.urls() or how["back"] or how["dry_run"])
+    at_first = "erasing ..." if only_erases else "starting ..."
+    with call.open() as collection, ProgressLine(quiet=call.quiet, at_first=at_first) as line:
         report = promote(collection, to, **how, watch=line)
-    for text in _lines(report):
+    for text in _lines(report, discarding=how["discard_old"]):
         output.line(text)
     for remark in _remarks(report, call.collection):
         call.note(remark)
     return ExitCode.PARTLY if report.kept else ExitCode.DONE
 
 
-def _lines(report: PromoteReport) -> Iterator[str]:
+def _lines(report: PromoteReport, *, discarding: bool) -> Iterator[str]:
     for name, moved in report.counts.items():
         if report.dry_run:
             yield f"would move {moved.written:,} {name}"
@@ -78,10 +80,34 @@ def _lines(report: PromoteReport) -> Iterator[str]:
         if moved.deleted:
             parts.append(f"{moved.deleted:,} stale ones deleted")
         yield ", ".join(parts)
-    for store in report.erased:
-        yield f"erased {store}"
+    if discarding:
+        yield from _erasures(report)
     urls = " ".join(report.now.urls().values())
     yield f"the collection {'would be' if report.dry_run else 'is'} in {urls}"
+
+
+def _erasures(report: PromoteReport) -> Iterator[str]:
+    erased = _foreseen(report) if report.dry_run else report.erased
+    for store in erased:
+        yield f"{'would erase' if report.dry_run else 'erased'} {store}"
+    if not (erased or report.shared or report.kept):
+        yield "nothing to erase"
+    if report.dry_run and any("://" not in store for store in erased):
+        yield "(but none that turns out to keep its data where the store in use does)"
+
+
+def _foreseen(report: PromoteReport) -> list[str]:
+    """The stores that the collection has left or would leave; the user's own files are in none."""
+    from retrieval import registry
+
+    before, now = report.before.urls(), report.now.urls()
+    left = [
+        f"{role} {url}"
+        for role, url in before.items()
+        if url != now[role] and (role != "assets" or registry.keeps_copies(url))
+    ]
+    kept = {f"{role} {url}" for role, url in now.items()}
+    return [store for store in dict.fromkeys([*report.old, *left]) if store not in kept]
 
 
 def _remarks(report: PromoteReport, collection: str | None) -> Iterator[str]:

@@ -37,10 +37,29 @@ def test_there_and_back(indexed: Echolens) -> None:
     assert "--discard-old` erases that" in back.err
     assert indexed("promote", "--back", "-q").err == ""
 
+    foreseen = indexed("promote", "--discard-old", "--dry-run")
+    assert foreseen.lines[0] == "would erase assets folder:"
+    assert "where the store in use does" in foreseen.lines[1]
     gone = indexed("promote", "--discard-old")
     assert gone.code == 0
     assert gone.lines[0] == "erased assets folder:"
     assert gone.err == ""
+    assert indexed("promote", "--discard-old").lines[0] == "nothing to erase"
+
+
+def test_a_dry_run_says_what_a_move_would_erase(indexed: Echolens) -> None:
+    assert indexed("promote", "--assets", "folder:").code == 0
+    there = ("promote", "--vectors", "faiss:", "--assets", "folder:copies")
+    dry = indexed(*there, "--discard-old", "--dry-run")
+    assert [line for line in dry.lines if line.startswith("would erase")] == [
+        "would erase vectors exact:",
+        "would erase assets folder:",
+    ]
+    assert not any("erase" in line for line in indexed(*there, "--dry-run").lines)
+    back = indexed("promote", "--back", "--discard-old", "--dry-run")
+    assert [line for line in back.lines if line.startswith("would erase")] == [
+        "would erase assets folder:"
+    ]
 
 
 def test_a_copy_that_stays_is_told(indexed: Echolens, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_promise_erased_is_gone(photos: Collection, tmp_path: Path) -> None:
     assert asset not in {s.asset for s in collections.contents(photos).sightings}
 
 
-@pytest.mark.parametrize("named", ["file", "folder", "asset"])
+@pytest.mark.parametrize("named", ["file", "uri", "folder", "asset"])
 def test_whatever_it_is_named_by(named: str, photos: Collection, tmp_path: Path) -> None:
     """Of a picture in two places, an asset's id and the folder mean both, a path means one."""
     media = tmp_path / "media"
@@ -73,7 +73,9 @@ def test_whatever_it_is_named_by(named: str, photos: Collection, tmp_path: Path)
     (media / "sub/twin.txt").write_text("ornithopter")
     index([str(media)], photos)
     asset = hashlib.sha256((media / "red.png").read_bytes()).hexdigest()
-    name = {"file": str(media / "sub/twin.png"), "folder": str(media), "asset": asset}[named]
+    twin = media / "sub/twin.png"
+    names = {"file": str(twin), "uri": twin.as_uri(), "folder": str(media), "asset": asset}
+    name, named = names[named], "file" if named == "uri" else named
     assert remove([name], photos) == {"file": 1, "folder": 4, "asset": 2}[named]
     left = {s.uri.rpartition("/")[2] for s in collections.contents(photos).sightings}
     others = {"blue.png", "note.md"}
@@ -133,3 +135,9 @@ def test_a_dry_run_removes_nothing(photos: Collection, tmp_path: Path) -> None:
     before = collections.contents(photos)
     assert remove([str(tmp_path / "media")], photos, dry_run=True) == 3
     assert collections.contents(photos).documents == before.documents
+
+
+def test_a_file_of_another_machine_is_told_as_that(photos: Collection) -> None:
+    with pytest.raises(UsageError, match="file of the machine `laptop`") as caught:
+        remove(["file://laptop/home/ada/red.png"], photos)
+    assert "by its asset id" in caught.value.advice
