@@ -36,7 +36,7 @@ def test_a_url_that_makes_no_sense_is_refused_before_the_encoder_is_loaded(
 
 
 @pytest.mark.parametrize("there", [False, True])
-def test_a_store_that_does_not_answer_leaves_no_folder_behind(there: bool, tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_opened_leaves_no_folder_behind(there: bool, tmp_path: Path) -> None:
     """The vectors were made by then."""
     if there:
         (tmp_path / "photos").mkdir()
