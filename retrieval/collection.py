@@ -260,11 +260,16 @@ def _open(store: Callable[[], S], place: Place) -> S:
 
 
 @contextmanager
-def named_by(directory: Path) -> Iterator[None]:
-    """A scheme that the manifest names isn't used wrongly: what it needs is missing here."""
+def named_by(directory: Path, kind: type[UsageError] = UnknownSchemeError) -> Iterator[None]:
+    """What the manifest names isn't used wrongly: what it needs is missing here.
+
+    Args:
+        directory: the manifest's.
+        kind: of an error that says so. A store's may also tell of credentials: not those.
+    """
     try:
         yield
-    except UnknownSchemeError as error:
+    except kind as error:
         raise NotInstalledError(
             f"{error} The manifest of {directory} names it.",
             advice="Install the package that brings it, in the version that made the collection.",
@@ -274,7 +279,7 @@ def named_by(directory: Path) -> Iterator[None]:
 def _encoder_opener(directory: Path, settings: Settings) -> Callable[[Channel], Encoder]:
     @cache
     def open_url(url: str) -> Encoder:
-        with named_by(directory):
+        with named_by(directory, UsageError):
             return registry.open_encoder(url, settings.compute)
 
     return lambda channel: open_url(channel.encoder)

@@ -221,7 +221,9 @@ def test_a_package_that_the_manifest_names_and_that_is_gone_is_missing(
     """It isn't used wrongly (exit code 4, not 2), and what doesn't need it answers."""
     manifest = json.loads((photos.directory / "manifest.json").read_text())
     channels = [{**channel, "encoder": "nosuch:"} for channel in manifest["channels"]]
+    models = [{**channel, "encoder": "starter:nosuch"} for channel in manifest["channels"]]
     for changes, answers, degraded in (
+        ({"channels": models}, True, True),
         ({"vectors": "nosuch:"}, True, True),
         ({"channels": channels}, True, True),
         ({"documents": "nosuch:"}, False, False),
