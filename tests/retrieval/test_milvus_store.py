@@ -211,6 +211,25 @@ def test_a_writer_goes_on_where_the_making_was_broken_off(
 # ---- servers that are down
 
 
+def test_without_its_packages_the_one_to_install_is_told() -> None:
+    code = """
+import sys
+sys.modules["grpc"] = sys.modules["pymilvus"] = None
+from retrieval import registry
+from retrieval.errors import NotInstalledError
+try:
+    registry.check("vector_store", "milvus://h/n")
+except NotInstalledError as error:
+    print(error, error.advice)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert "`pymilvus`" in done.stdout
+    assert "grpc" not in done.stdout
+    assert "echolens[milvus]" in done.stdout
+
+
 def test_nobody_listens(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (port,) = free_ports(1)
     with pytest.raises(StoreUnreachableError, match=f"127.0.0.1:{port}.*refused") as caught:

@@ -6,8 +6,10 @@ nothing. Never: a secret, a stack trace.
 
 from __future__ import annotations
 
-import grpc
 from pymilvus.exceptions import ConnectionConfigException, MilvusException
+
+# isort: split  (pymilvus comes first, so that it is what a user without both is told of)
+import grpc
 
 from ...errors import CorruptError, EcholensError, StoreUnreachableError
 from ...servers.address import TLS
