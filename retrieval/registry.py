@@ -265,7 +265,8 @@ def _load(target: str, name: str, extra: str | None) -> Any:
         if error.name == module:
             raise  # an entry that names no module is our fault, and not a missing package
         package = f"echolens[{extra}]" if extra else "echolens"
+        missing = str(error.name).partition(".")[0]
         raise NotInstalledError(
-            f"`{name}` needs the package `{error.name}`, which is not installed.",
+            f"`{name}` needs the package `{missing}`, which is not installed.",
             advice=f"pip install '{package}'",
         ) from error

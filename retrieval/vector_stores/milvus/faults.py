@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from pymilvus.exceptions import ConnectionConfigException, MilvusException
 
-# isort: split  (pymilvus comes first, so that it is what a user without both is told of)
+# pymilvus comes first, so that it is what a user without both is told of
+# isort: split
 import grpc
 
 from ...errors import CorruptError, EcholensError, StoreUnreachableError
