@@ -314,6 +314,25 @@ def test_a_killed_server_loses_nothing_that_it_acknowledged(
 
 @pytest.mark.services
 @pytest.mark.xdist_group("milvus")
+def test_a_reader_is_told_that_a_server_is_loading_and_a_writer_waits(tmp_path: Path) -> None:
+    server = MilvusServer(tmp_path / "server", "common.session.ttl=30")  # so long it loads
+    with running(server):
+        url = server.url(NAME)
+        with closing(open_at(url, tmp_path)) as store:
+            store.upsert(ids_of(1), vectors_of(1))
+        server.kill()
+        server.start()
+        with (
+            pytest.raises(StoreUnreachableError, match="still loading"),
+            closing(open_at(url, tmp_path, read_only=True)) as store,
+        ):
+            store.count()
+        with closing(open_at(url, tmp_path, existing=True)) as store:
+            assert store.count() == 1
+
+
+@pytest.mark.services
+@pytest.mark.xdist_group("milvus")
 def test_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server = MilvusServer(tmp_path / "server", "authorization_enabled=true")
     with running(server):

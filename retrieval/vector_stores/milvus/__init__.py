@@ -66,7 +66,7 @@ class MilvusStore:
         make = writing and (anew or not place.existing)
         self._prepare(make=make)
         self._level = str(self._target.options["consistency"]).title() if not writing else "Strong"
-        self._table = Table(self._target, channel.dim)
+        self._table = Table(self._target, channel.dim, read_only=place.read_only)
         try:
             self._table.open(make=make, anew=anew, complete=writing)
         except BaseException:

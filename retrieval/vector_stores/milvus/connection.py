@@ -38,7 +38,8 @@ for _name in ("pymilvus", "milvus_lite", "grpc._server"):  # the last, of Milvus
     logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
 
 CONNECT_S = 4.0
-PATIENCE_S = 12.0  # after which a fault is told though it might pass
+LOADING_S = 8.0  # that a reader waits for a collection which the server is loading
+PATIENCE_S = 4.0  # after which a fault is told though it might pass
 
 T = TypeVar("T")
 
@@ -46,7 +47,7 @@ T = TypeVar("T")
 class Connection:
     """A client of a target. Several threads may use it at once."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, *, read_only: bool) -> None:
         """Connect.
 
         Raises:
@@ -55,6 +56,7 @@ class Connection:
         """
         self.target = target
         self.timeout_s = float(target.options["timeout"])
+        self.loading_s = min(LOADING_S, self.timeout_s) if read_only else self.timeout_s
         self._is_open = False
         if target.file is not None:
             _LITE.take(target.file)
@@ -95,7 +97,7 @@ class Connection:
             try:
                 return patiently(call, passing)
             except FAULTS as error:
-                if code_of(error) in LOADING and time.monotonic() < begin + self.timeout_s:
+                if code_of(error) in LOADING and time.monotonic() < begin + self.loading_s:
                     continue
                 raise explained(error, self.target) from error
 

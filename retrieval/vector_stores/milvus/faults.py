@@ -53,6 +53,14 @@ def missing(target: Target) -> CorruptError:
     )
 
 
+def still_loading(target: Target) -> StoreUnreachableError:
+    """The server is there, and the channel's collection not yet in its memory."""
+    where = f"{str(target)[0].upper()}{str(target)[1:]}"
+    return StoreUnreachableError(
+        f"{where} is still loading its collections.", advice="Try again in a while."
+    )
+
+
 def explained(error: BaseException, target: Target) -> EcholensError:
     """What to tell a user."""
     rpc, code = _rpc(error), code_of(error)
@@ -73,9 +81,7 @@ def explained(error: BaseException, target: Target) -> EcholensError:
             f"{where} takes nothing more ({said}).", advice="Give it room; then run this again."
         )
     if code in LOADING:
-        return StoreUnreachableError(
-            f"{where} is still loading `{target.collection}`.", advice="Try again in a while."
-        )
+        return still_loading(target)
     if isinstance(error, grpc.FutureTimeoutError | ConnectionConfigException):
         return StoreUnreachableError(f"{where} can't be reached.", advice=_reach(target))
     if target.file:  # nothing but the file can be at fault

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,13 +23,14 @@ from ...schema import FloatArray
 from ...vectors import is_id
 from .address import Target
 from .connection import Connection
-from .faults import code_of, missing
+from .faults import code_of, missing, still_loading
 
 FORMAT = 1
 METRIC = "IP"
 MOST = 16_384  # hits of a search, and rows of an answer, that a server gives
-LOAD_S = 120.0  # that a collection may take to load
+LOAD_S = 120.0  # that a collection may take to load, for one who writes
 
+_POLL_S = 0.2
 _PROPERTY = "echolens.format"
 _DESCRIPTION = "Vectors of Echolens, format "
 _BYTES = 16 * 2**20  # of vectors in one message; a server takes 64 MiB
@@ -41,13 +43,14 @@ _ASSET = re.compile("[0-9a-f]{64}")
 class Table:
     """A collection that is there, fits, and is loaded."""
 
-    def __init__(self, target: Target, dim: int) -> None:
+    def __init__(self, target: Target, dim: int, *, read_only: bool) -> None:
         self.name = target.collection
         self.dim = dim
         self.rows_at_once = max(1, min(MOST, _BYTES // (4 * dim)))
         self._target = target
         self._options = target.options
-        self._connection = Connection(target)
+        self._connection = Connection(target, read_only=read_only)
+        self._load_s = self._connection.loading_s if read_only else LOAD_S
         self._call = self._connection.call
 
     def open(self, *, make: bool, anew: bool, complete: bool) -> None:
@@ -72,9 +75,7 @@ class Table:
         else:
             self._check(held)
         self._index(make=complete)
-        if "Loaded" not in str(self._call("get_load_state", self.name)["state"]).split():
-            replicas = int(self._options["replicas"])
-            self._call("load_collection", self.name, replica_number=replicas, timeout=LOAD_S)
+        self._load()
 
     def close(self) -> None:
         self._connection.close()
@@ -209,6 +210,23 @@ class Table:
         if not self._call("has_collection", self.name):
             return None
         return dict(self._call("describe_collection", self.name))
+
+    def _load(self) -> None:
+        """Have the collection loaded; the client's own wait goes on when the server is gone."""
+        end = time.monotonic() + self._load_s
+        asked = False
+        while "Loaded" not in (state := self._load_state()):
+            if "Loading" not in state and not asked:
+                replicas = int(self._options["replicas"])
+                self._call("load_collection", self.name, replica_number=replicas, _async=True)
+                asked = True
+            elif time.monotonic() > end:
+                raise still_loading(self._target)
+            else:
+                time.sleep(_POLL_S)
+
+    def _load_state(self) -> list[str]:
+        return str(self._call("get_load_state", self.name)["state"]).split()
 
     def _make(self) -> None:
         schema = MilvusClient.create_schema(
