@@ -8,7 +8,8 @@ nobody reads a time out of it: who finds it held watches whether it changes, and
 it stood still for `LEASE_S` by its own clock. The holder stops writing, by its own clock, that long
 after its last renewal. Documents that are on their way meanwhile are refused by the store itself,
 which the taker fences (`SharedStore.fence`). Vectors and assets have no fence: who writes them asks
-the lease first, and what comes late all the same is named by its content, so it changes nothing.
+the lease first. What is written late all the same is named by its content and changes nothing; a
+deletion that is on its way at that moment isn't stopped.
 
 A writer that was killed is taken over at once by the next one of the same folder, whose lock shows
 that the former is dead.
@@ -192,6 +193,7 @@ def leased(backends: Backends, holder: Holder) -> Iterator[Backends]:
             backends,
             vectors={key: _asking(store, check) for key, store in backends.vectors.items()},
             assets=_asking(backends.assets, check),
+            check=check,
         )
 
 

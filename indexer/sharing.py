@@ -33,7 +33,7 @@ def keep_manifest(backends: Backends, manifest: Manifest) -> None:
     """
     documents = backends.documents
     if isinstance(documents, SharedStore):
-        _ = backends.assets.put  # asking for a writing method asks the lease, if there is one
+        backends.check()
         record = documents.record(MANIFEST_RECORD)
         if record is None or _loaded(record, backends.manifest.documents) != backends.manifest:
             raise LockedError(

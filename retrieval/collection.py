@@ -197,7 +197,7 @@ def open_backends(
             vectors[channel.key] = _open(partial(registry.open_vector_store, at, channel), at)
             opened.callback(vectors[channel.key].close)
         at = place(manifest.assets)
-        assets = _open(partial(registry.open_asset_store, at, partial(_locate, documents)), at)
+        assets = _open(partial(registry.open_asset_store, at, partial(uris_of, documents)), at)
         opened.pop_all()
     return Backends(
         directory=directory,
@@ -222,7 +222,8 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-def _locate(documents: DocumentStore, asset: str) -> list[str]:
+def uris_of(documents: DocumentStore, asset: str) -> list[str]:
+    """Where an asset was seen, as an asset store that keeps no copies asks it."""
     return [sighting.uri for sighting in documents.sightings([asset]).get(asset, [])]
 
 

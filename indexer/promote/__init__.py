@@ -30,7 +30,7 @@ from functools import partial
 from itertools import islice
 
 from retrieval import registry
-from retrieval.collection import Collection
+from retrieval.collection import Collection, uris_of
 from retrieval.errors import CorruptError, MissingPartError, UsageError
 from retrieval.hosts import host_of
 from retrieval.manifest import Manifest, write_manifest
@@ -220,9 +220,6 @@ def _targets(session: Session, now: Stores, goal: Stores) -> Iterator[Backends]:
     )
     urls, current = goal.urls(), now.urls()
 
-    def locate(asset: str) -> list[str]:
-        return [s.uri for s in backends.documents.sightings([asset]).get(asset, [])]
-
     with ExitStack() as opened:
         targets = replace(backends, manifest=_moved(backends.manifest, goal))
         if urls["documents"] != current["documents"]:
@@ -237,7 +234,9 @@ def _targets(session: Session, now: Stores, goal: Stores) -> Iterator[Backends]:
                 vectors[channel.key] = store
             targets = replace(targets, vectors=vectors)
         if urls["assets"] != current["assets"]:
-            assets = registry.open_asset_store(place(urls["assets"]), locate)
+            assets = registry.open_asset_store(
+                place(urls["assets"]), partial(uris_of, backends.documents)
+            )
             opened.callback(assets.close)
             targets = replace(targets, assets=assets)
         yield targets

@@ -20,7 +20,7 @@ import numpy as np
 
 from retrieval import registry
 from retrieval.abilities import SharedStore
-from retrieval.collection import MANIFEST_RECORD
+from retrieval.collection import MANIFEST_RECORD, uris_of
 from retrieval.hosts import host_of
 from retrieval.protocols import AssetStore, DocumentStore, Place, VectorStore
 from retrieval.schema import Channel, Document
@@ -126,11 +126,8 @@ def _assets(session: Session, url: str) -> list[str] | None:
     """Delete the copies, each once its asset is found whole where it is now, or needed no more."""
     backends = session.backends
 
-    def locate(asset: str) -> list[str]:
-        return [s.uri for s in backends.documents.sightings([asset]).get(asset, [])]
-
     place = _place(session, url)
-    with closing(registry.open_asset_store(place(), locate)) as old:
+    with closing(registry.open_asset_store(place(), partial(uris_of, backends.documents))) as old:
         if not old.copies:
             return []
         if _is_one_assets(old, backends.assets):

@@ -11,13 +11,14 @@ from contextlib import closing
 
 from retrieval import registry
 from retrieval.abilities import SharedStore
-from retrieval.collection import MANIFEST_RECORD, Collection
+from retrieval.collection import Collection
 from retrieval.errors import UsageError
 from retrieval.hosts import host_of
-from retrieval.manifest import load_manifest, read_manifest, write_manifest
+from retrieval.manifest import read_manifest, write_manifest
 from retrieval.protocols import DocumentStore, Place
 
 from ..lease import RECORD, Holder
+from ..sharing import manifest_in
 from .journal import read_journal
 
 
@@ -31,11 +32,10 @@ def follow(collection: Collection) -> None:
         manifest.documents, directory, existing=True, host=host_of(directory, collection.settings)
     )
     with closing(registry.open_document_store(place)) as documents:
-        record = documents.record(MANIFEST_RECORD) if isinstance(documents, SharedStore) else None
-    if record is None:
+        moved = manifest_in(documents, manifest.documents)
+    if moved is None or moved.documents == manifest.documents:
         return
-    moved = load_manifest(record.data, where=f"The manifest in {manifest.documents}")
-    if moved.documents != manifest.documents and moved.documents in places["documents"]:
+    if moved.documents in places["documents"]:
         write_manifest(directory, moved)
 
 
@@ -47,11 +47,10 @@ def refuse_taken(documents: DocumentStore, url: str, holder: Holder) -> None:
     """
     if not isinstance(documents, SharedStore):
         return
-    record, lease = documents.record(MANIFEST_RECORD), documents.record(RECORD)
-    if record is None or lease is None:
+    there, lease = manifest_in(documents, url), documents.record(RECORD)
+    if there is None or lease is None:
         return
-    is_live = load_manifest(record.data, where=f"The manifest in {url}").documents == url
-    if is_live and json.loads(lease.data).get("holder") != holder.name:
+    if there.documents == url and json.loads(lease.data).get("holder") != holder.name:
         raise UsageError(
             f"The collection was published in {url}, and another machine has written there since.",
             advice=f"Go on with it there: `echolens init NAME --attach {url}`.",

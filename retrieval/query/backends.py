@@ -44,6 +44,7 @@ class Backends:
         probes: gives what is kept of the encoder's built-in inputs.
         limits: what one input may cost, a query's picture as well as a file.
         proven: (encoder URL, modality) of each encoder that a query has compared with its probes.
+        check: raises `LockedError` once this writer has lost the right to write.
         encoding: held by the one thread whose query is being encoded; see `protocols`.
     """
 
@@ -57,6 +58,7 @@ class Backends:
     limits: Limits = field(default_factory=Limits)
     alias: Callable[[Alias], Encoder | None] = lambda _alias: None
     proven: set[tuple[str, Modality]] = field(default_factory=set, compare=False)
+    check: Callable[[], None] = lambda: None
     encoding: Lock = field(default_factory=Lock, compare=False)
 
     def close(self) -> None:
