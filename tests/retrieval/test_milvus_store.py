@@ -26,7 +26,7 @@ from retrieval.protocols import Place
 from retrieval.registry import open_vector_store
 from retrieval.schema import Document, Ranking
 from retrieval.vector_stores import milvus
-from retrieval.vector_stores.milvus import MilvusStore, order, table
+from retrieval.vector_stores.milvus import MilvusStore, connection, order, table
 from retrieval.vector_stores.milvus.address import target
 from tests.contracts.vector_store_model import CHANNEL, agrees, ids_of, naive, same, vectors_of
 from tests.services.milvus import PASSWORD, USER, MilvusServer
@@ -314,8 +314,11 @@ def test_a_killed_server_loses_nothing_that_it_acknowledged(
 
 @pytest.mark.services
 @pytest.mark.xdist_group("milvus")
-def test_a_reader_is_told_that_a_server_is_loading_and_a_writer_waits(tmp_path: Path) -> None:
-    server = MilvusServer(tmp_path / "server", "common.session.ttl=30")  # so long it loads
+def test_a_reader_is_told_that_a_server_is_loading_and_a_writer_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = MilvusServer(tmp_path / "server", "common.session.ttl=60")  # so long it loads
+    monkeypatch.setattr(connection, "LOADING_S", 1.0)  # a slow machine starts for most of that
     with running(server):
         url = server.url(NAME)
         with closing(open_at(url, tmp_path)) as store:

@@ -5,6 +5,7 @@ Gets: a folder. Gives: a server that runs. Touches: what `process` touches. Neve
 
 from __future__ import annotations
 
+import io
 import shutil
 import sys
 import uuid
@@ -17,6 +18,7 @@ from .process import Server, ServerError, answers
 if TYPE_CHECKING:
     from minio import Minio
 
+_PROBE = "ready"  # a bucket and its one object
 ACCESS_KEY = "tests"
 SECRET_KEY = "tests-secret-0123456789"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
@@ -71,4 +73,27 @@ class S3Server(Server):
         return CREDENTIALS
 
     def is_ready(self) -> bool:
-        return answers(f"{self.endpoint}/healthz")
+        """Whether it gives back what it holds: it calls itself healthy before its volumes are."""
+        if not answers(f"{self.endpoint}/healthz"):
+            return False
+        from minio.error import MinioException
+        from urllib3.exceptions import HTTPError
+
+        try:
+            self._read_probe()
+        except (MinioException, HTTPError):
+            return False
+        return True
+
+    def _read_probe(self) -> None:
+        from minio.error import S3Error
+
+        client = self.client()
+        try:
+            client.get_object(_PROBE, _PROBE).close()
+        except S3Error as error:
+            if error.code == "NoSuchBucket":
+                client.make_bucket(_PROBE)
+            if error.code in {"NoSuchBucket", "NoSuchKey"}:
+                client.put_object(_PROBE, _PROBE, io.BytesIO(b"ready"), 5)
+            raise
