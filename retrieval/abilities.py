@@ -9,9 +9,32 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import BinaryIO, Protocol, runtime_checkable
 
-from .schema import Document, Modality, Precision
+from .schema import Document, Modality, Precision, Wants
+from .timed import Stretch
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A `ModalityReader` whose files have a length in time, and may be long: read by stretches.
+
+    A stretch is a function of the file and its start alone, so whoever is killed in the middle of
+    a film goes on in it, and gets what an undisturbed run gets.
+    """
+
+    def stretch(
+        self, file: BinaryIO, wants: Wants, start: float, beside: Mapping[str, bytes]
+    ) -> Stretch:
+        """Read on from `start`, which is 0 or what the stretch before gave as `following`.
+
+        Args:
+            file: seekable.
+            wants: what the encoders look at; documents that none takes are left out.
+            start: in seconds.
+            beside: subtitles and transcripts beside the file, by name.
+        """
+        ...
 
 
 @runtime_checkable

@@ -36,6 +36,7 @@ class Manifest:
     Attributes:
         channels: in the order in which they were added.
         vectors, documents, assets: store URLs.
+        transcriber: URL of what writes down speech; "" where nothing does.
         fields: the type of each metadata field, fixed when it was first seen.
         background: for each channel, by the query's modality, the scores of unrelated queries.
     """
@@ -46,6 +47,7 @@ class Manifest:
     assets: str
     fields: Mapping[str, FieldType] = field(default_factory=dict)
     background: Mapping[str, Mapping[Modality, Background]] = field(default_factory=dict)
+    transcriber: str = ""
 
     def channel(self, modality: Modality) -> Channel | None:
         """The first channel that takes documents of a modality."""
@@ -124,6 +126,7 @@ def _parse(data: Any, where: str) -> Manifest:
             vectors=data["vectors"],
             documents=data["documents"],
             assets=data["assets"],
+            transcriber=data["transcriber"],
             fields=dict(data["fields"]),
             background={
                 key: {modality: Background(**numbers) for modality, numbers in by_query.items()}

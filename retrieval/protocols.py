@@ -19,6 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .schema import (
     Compute,
     Description,
@@ -35,6 +38,7 @@ from .schema import (
     TooMany,
     Wants,
 )
+from .timed import Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +73,14 @@ class Limits:
         bytes: of the file.
         pixels: width times height, before decoding.
         seconds: of decoding, by the clock.
+        stretch_seconds: of decoding one stretch of a film or a recording, by the clock.
         memory: bytes that a decoding process may take.
     """
 
     bytes: int = 2 * 2**30
     pixels: int = 250_000_000
     seconds: float = 60.0
+    stretch_seconds: float = 600.0
     memory: int = 4 * 2**30
 
 
@@ -136,11 +142,38 @@ class Encoder(Protocol):
         ...
 
     def encode(self, modality: Modality, inputs: Sequence[Any], *, role: Role) -> FloatArray:
-        """Encode inputs of one modality: texts (str), pictures ((h, w, 3) uint8 RGB arrays).
+        """Encode inputs of one modality.
+
+        Texts are str, pictures (h, w, 3) uint8 RGB arrays, sounds `timed.Sound` of any length and
+        rate. A shot is no input: its pictures are.
 
         Returns:
             (n, dim) float32 of norm 1, rows in the order of the inputs. A batch of n gives what
             n batches of one give (cosine above 0.99999).
+        """
+        ...
+
+
+class Transcriber(Protocol):
+    """Writes down what is said. Made as ``Class(location, compute)``, like an encoder.
+
+    Making one is cheap: weights load when first needed. It is called by one thread at a time.
+    """
+
+    @property
+    def location(self) -> str:
+        """What follows the scheme of its URL, with paths made absolute; the manifest keeps it."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of weights and options: another one writes down other words."""
+        ...
+
+    def transcribe(self, samples: NDArray[np.int16]) -> Sequence[Segment]:
+        """What is said in (n,) samples of one channel at `SPEECH_RATE`, in order of time.
+
+        Times are in seconds from the first sample. Stretches without a voice give nothing.
         """
         ...
 

@@ -24,11 +24,12 @@ from .protocols import (
     Locate,
     ModalityReader,
     Place,
+    Transcriber,
     VectorStore,
 )
 from .schema import Channel, Compute, Modality
 
-StoreOrEncoder = Literal["encoder", "vector_store", "document_store", "asset_store"]
+BackEndRole = Literal["encoder", "transcriber", "vector_store", "document_store", "asset_store"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Entry:
     languages: str = ""
 
 
-BACK_ENDS: Mapping[StoreOrEncoder, Mapping[str, Entry]] = MappingProxyType(
+BACK_ENDS: Mapping[BackEndRole, Mapping[str, Entry]] = MappingProxyType(
     {
         "asset_store": {
             "folder": Entry("retrieval.asset_stores.folder:FolderStore", "copies, by their hash"),
@@ -92,6 +93,7 @@ BACK_ENDS: Mapping[StoreOrEncoder, Mapping[str, Entry]] = MappingProxyType(
                 languages="English; with starter:chinese also Chinese",
             ),
         },
+        "transcriber": {},
         "vector_store": {
             "exact": Entry("retrieval.vector_stores.exact:ExactStore", "NumPy over mapped rows"),
             "faiss": Entry(
@@ -170,7 +172,7 @@ def media_type_of(suffix: str) -> tuple[Modality, str] | None:
     return None
 
 
-def schemes(role: StoreOrEncoder) -> Iterator[tuple[str, Entry]]:
+def schemes(role: BackEndRole) -> Iterator[tuple[str, Entry]]:
     """Every known scheme of a role, sorted, those of outside packages included."""
     from importlib.metadata import entry_points  # 20 ms, and most starts don't need it
 
@@ -191,7 +193,7 @@ def split(url: str) -> tuple[str, str]:
     return scheme.lower().replace("-", "_"), location
 
 
-def check(role: StoreOrEncoder, url: str) -> None:
+def check(role: BackEndRole, url: str) -> None:
     """Refuse a URL before anything is made or connected to.
 
     Raises:
@@ -219,6 +221,12 @@ def open_encoder(url: str, compute: Compute | None = None) -> Encoder:
     return encoder
 
 
+def open_transcriber(url: str, compute: Compute | None = None) -> Transcriber:
+    """The transcriber of a URL, its weights not yet loaded."""
+    transcriber: Transcriber = _class("transcriber", url)(split(url)[1], compute or Compute())
+    return transcriber
+
+
 def open_vector_store(place: Place, channel: Channel) -> VectorStore:
     """The vector store of a place, for one channel."""
     store: VectorStore = _class("vector_store", place.url)(place, channel)
@@ -243,7 +251,7 @@ def open_modality(modality: Modality, limits: Limits) -> ModalityReader:
     return reader
 
 
-def _class(role: StoreOrEncoder, url: str) -> Any:
+def _class(role: BackEndRole, url: str) -> Any:
     scheme, _ = split(url)
     entry = BACK_ENDS[role].get(scheme) or dict(schemes(role)).get(scheme)
     if entry is None:

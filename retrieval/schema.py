@@ -29,7 +29,7 @@ from .errors import SkipReason as SkipReason  # noqa: PLC0414 - one of the nouns
 FloatArray = NDArray[np.float32]
 Modality = Literal["text", "image", "audio", "video"]
 Role = Literal["query", "document"]
-Kind = Literal["image", "passage", "shot", "window"]
+Kind = Literal["image", "passage", "shot", "window", "speech"]
 Precision = Literal["auto", "fp32", "bf16", "int8"]
 FieldType = Literal["text", "number", "boolean", "date"]
 FieldValue = str | float | bool
@@ -39,7 +39,17 @@ CHANNEL_OF_KIND: Mapping[Kind, Modality] = {
     "passage": "text",
     "shot": "video",
     "window": "audio",
+    "speech": "text",
 }
+# What an encoder is given for a document of a modality: the pictures of a shot, one by one.
+INPUT_OF_MODALITY: Mapping[Modality, Modality] = {
+    "image": "image",
+    "text": "text",
+    "video": "image",
+    "audio": "audio",
+}
+# Kinds whose spans are in seconds; those of the others are in code points.
+TIMED_KINDS: frozenset[Kind] = frozenset({"shot", "window", "speech"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +75,17 @@ class Wants:
         pixels: side in pixels of the picture it looks at.
         text_tokens: tokens of a text that it reads; the rest is cut.
         sample_rate: in Hz.
+        window_s: seconds of a sound that it looks at at once.
+        speech: whether what is said will be written down.
+        fast: whether key frames are enough, for a quick and coarse look at films.
     """
 
     pixels: int | None = None
     text_tokens: int | None = None
     sample_rate: int | None = None
+    window_s: float | None = None
+    speech: bool = False
+    fast: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +146,10 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Half-open ``[start, end)`` part of an asset: code points of a text, seconds of a film."""
+    """Half-open ``[start, end)`` part of an asset: code points of a text, seconds of a film.
+
+    The document's kind tells which: see `TIMED_KINDS`.
+    """
 
     start: float
     end: float
@@ -141,8 +160,8 @@ class Draft:
     """A document before it knows its asset and channel: what a modality gives.
 
     Attributes:
-        inputs: 1..m encoder inputs (a text; an (h, w, 3) uint8 RGB picture); several are pooled
-            into one vector by their normalised mean.
+        inputs: 1..m encoder inputs (a text; an (h, w, 3) uint8 RGB picture; a `Sound`); several
+            are pooled into one vector by their normalised mean.
         text: what can be found by its words, if anything.
     """
 

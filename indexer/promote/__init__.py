@@ -52,7 +52,7 @@ from .shared import follow, refuse_taken
 
 __all__ = ["Moved", "PromoteReport", "Stores", "promote"]
 
-_KINDS: dict[Role, registry.StoreOrEncoder] = {
+_KINDS: dict[Role, registry.BackEndRole] = {
     "vectors": "vector_store",
     "documents": "document_store",
     "assets": "asset_store",

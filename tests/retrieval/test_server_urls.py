@@ -84,9 +84,7 @@ def test_what_all_stores_lack_is_said_once(
         ("asset_store", "s3://bucket/n?endpoint=h", "has an endpoint"),
     ],
 )
-def test_a_url_is_checked_without_a_server(
-    role: registry.StoreOrEncoder, url: str, said: str
-) -> None:
+def test_a_url_is_checked_without_a_server(role: registry.BackEndRole, url: str, said: str) -> None:
     with pytest.raises(UsageError, match=said) as caught:
         registry.check(role, url)
     assert "secret" not in str(caught.value)

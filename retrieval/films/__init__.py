@@ -1,0 +1,1 @@
+"""Films and recordings: what is in their containers, decoded from one end to the other."""

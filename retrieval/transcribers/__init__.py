@@ -1,0 +1,1 @@
+"""Speech into words with times."""
