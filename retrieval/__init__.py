@@ -12,14 +12,16 @@ Importing it loads no model, no index library and no image library.
 from .collection import Collection, open_collection
 from .errors import EcholensError
 from .query.parse import DocumentRef, Part, Query, parse_query
-from .query.present import Hit, LegScore, Results
+from .query.present import Evidence, Hit, LegScore, Moment, Results
 
 __all__ = [
     "Collection",
     "DocumentRef",
     "EcholensError",
+    "Evidence",
     "Hit",
     "LegScore",
+    "Moment",
     "Part",
     "Query",
     "Results",

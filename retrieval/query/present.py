@@ -26,9 +26,10 @@ from retrieval.schema import (
 from .encode import Missing, Unread
 from .filters import Gate
 from .fusion import Fused, LegScore
+from .moments import Evidence, Moment
 from .where import holds
 
-__all__ = ["Hit", "LegScore", "Remarks", "Results", "present"]
+__all__ = ["Evidence", "Hit", "LegScore", "Moment", "Remarks", "Results", "present"]
 
 _QUOTED = 40  # characters on each side of where an encoder stops reading
 
@@ -49,6 +50,9 @@ class Hit:
         text: the document's, else that of the best one that has any, else a caption.
         span: the document's part of the asset, if it isn't the whole.
         legs: what each leg said of it, most telling first.
+        moments: where in time the answer lies, best first; () for what has no time.
+        silent: what the asset has no documents of and so wasn't asked: ``shots``, ``speech``,
+            ``sound``; () for what has no time.
     """
 
     rank: int
@@ -62,6 +66,8 @@ class Hit:
     text: str | None = None
     span: Span | None = None
     legs: tuple[LegScore, ...] = ()
+    moments: tuple[Moment, ...] = ()
+    silent: tuple[str, ...] = ()
 
     @property
     def paths(self) -> tuple[str, ...]:

@@ -1,0 +1,217 @@
+"""Moments: where in a film or a recording the answer lies.
+
+Gets: the timed documents of one asset, and what each leg gives to each of them. Gives: moments,
+best first. Touches: nothing: pure. Never: I/O, clock, settings.
+
+All borders of an asset's documents cut its time into segments. A segment's score is the sum over
+the legs of what the best document that covers it gets there; a leg without such a document adds
+nothing, so silence lowers no score. The best segment is a peak; the segments beside it belong to
+the same moment for as long as they have at least half of the peak (`CUT`): shots always touch, and
+only those that answer, too, may be merged. The rest is searched for its own peak in the same way,
+and one that leans against a better moment is its slope: part of no moment. A moment's score is its
+peak. What an asset as a whole has (a caption) isn't in it: that tells nothing of when.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.schema import TIMED_KINDS, Document, Kind, Span
+
+CUT = 0.5  # of a moment's peak: what lies below isn't part of it
+_ROUNDING = 1e-9  # relative; sums of the same numbers may differ by so much
+_Numbers = NDArray[np.float64]
+
+_LABELS: Mapping[Kind, str] = {
+    "shot": "shot",
+    "window": "sound",
+    "speech": "speech",
+    "image": "picture",
+    "passage": "passage",
+}
+CHANNELS: Mapping[Kind, str] = {"shot": "shots", "speech": "speech", "window": "sound"}
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A document that speaks for a moment.
+
+    Attributes:
+        kind: of the document; `label` says it in a word for a person.
+        document: its id.
+        span: its own part of the asset, in seconds.
+        score: what it adds, over all legs.
+        text: what is said there, if it is speech.
+    """
+
+    kind: Kind
+    document: str
+    span: Span
+    score: float
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """An answer in time.
+
+    Attributes:
+        start, end: in seconds.
+        score: comparable with those of other moments of one result.
+        evidence: the best document of each kind that lies in it, the most telling first.
+    """
+
+    start: float
+    end: float
+    score: float
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def span(self) -> Span:
+        """Its part of the asset."""
+        return Span(self.start, self.end)
+
+    @property
+    def fragment(self) -> str:
+        """The W3C media fragment: ``t=13.0,24.5``."""
+        return f"t={round(self.start, 3)},{round(self.end, 3)}"
+
+    def link(self, path: str) -> str:
+        """A deep link, which players and browsers open at the moment: ``film.mp4#t=13.0,24.5``."""
+        return f"{path}#{self.fragment}"
+
+
+def label(kind: Kind, span: Span | None = None) -> str:
+    """A document's kind in a word for a person: shot, sound, speech, picture, passage, caption.
+
+    Args:
+        kind: the document's.
+        span: the document's; a passage without one is a caption.
+    """
+    return "caption" if kind == "passage" and span is None else _LABELS[kind]
+
+
+def moments(
+    documents: Iterable[Document],
+    legs: Sequence[Mapping[str, float]],
+    *,
+    during: Span | None = None,
+    limit: int | None = None,
+) -> list[Moment]:
+    """The moments of one asset, best first, ties by time; they don't overlap.
+
+    Args:
+        documents: of one asset, in any order; those without time, or that no leg scores, are as if
+            they weren't there.
+        legs: what each leg gives to documents, by their ids.
+        during: the part of the asset that counts; None: all of it.
+        limit: how many are wanted, the best ones; None: all.
+    """
+    scored = _scored(documents, legs, during)
+    if not scored.documents:
+        return []
+    borders = np.unique(np.concatenate([scored.starts, scored.ends]))
+    scores = _segments(scored, borders)
+    found = []
+    for peak, first, last in islice(_runs(scores), limit):
+        start, end = float(borders[first]), float(borders[last + 1])
+        found.append(Moment(start, end, float(scores[peak]), _evidence(scored, start, end)))
+    return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scored:
+    """The documents that count, in the order of time.
+
+    Attributes:
+        starts, ends: (n,) seconds, within what was asked.
+        gains: (legs, n); NaN where a leg says nothing.
+    """
+
+    documents: tuple[Document, ...]
+    starts: _Numbers
+    ends: _Numbers
+    gains: _Numbers
+
+
+def _scored(
+    documents: Iterable[Document], legs: Sequence[Mapping[str, float]], during: Span | None
+) -> _Scored:
+    low, high = (during.start, during.end) if during else (-math.inf, math.inf)
+    placed = []
+    for document in documents:
+        if document.kind not in TIMED_KINDS or document.span is None:
+            continue
+        start, end = max(document.span.start, low), min(document.span.end, high)
+        if start < end and any(document.id in leg for leg in legs):
+            placed.append((start, end, document.id, document))
+    placed.sort(key=lambda one: one[:3])
+    gains = [[leg.get(id_, math.nan) for _, _, id_, _ in placed] for leg in legs]
+    return _Scored(
+        tuple(document for *_, document in placed),
+        np.array([start for start, *_ in placed], np.float64),
+        np.array([end for _, end, *_ in placed], np.float64),
+        np.array(gains, np.float64).reshape(len(legs), len(placed)),
+    )
+
+
+def _segments(scored: _Scored, borders: _Numbers) -> _Numbers:
+    """The score of each segment between two borders; NaN where no document lies."""
+    first = np.searchsorted(borders, scored.starts).tolist()
+    last = np.searchsorted(borders, scored.ends).tolist()
+    total = np.full(len(borders) - 1, np.nan)
+    for gains in scored.gains:
+        best = np.full(len(total), np.nan)
+        for number in np.argsort(gains, kind="stable").tolist():  # so that the best is last; NaNs
+            if not math.isnan(gains[number]):
+                best[first[number] : last[number]] = gains[number]
+        total = np.where(np.isnan(total), best, total + np.nan_to_num(best))
+    return total
+
+
+def _runs(scores: _Numbers) -> Iterator[tuple[int, int, int]]:
+    """(peak, first, last) of each moment's segments, the best peak first.
+
+    A run whose peak leans against a better one is that one's slope and no moment.
+    """
+    values = scores.tolist()
+    taken: set[int] = set()
+    for peak in np.argsort(-scores, kind="stable").tolist():  # of equals the earliest; NaNs last
+        if peak in taken or math.isnan(values[peak]):
+            continue
+        slope = peak - 1 in taken or peak + 1 in taken
+        least = _least(values[peak])
+        first = last = peak
+        while first > 0 and first - 1 not in taken and values[first - 1] >= least:
+            first -= 1
+        while last + 1 < len(values) and last + 1 not in taken and values[last + 1] >= least:
+            last += 1
+        taken.update(range(first, last + 1))
+        if not slope:
+            yield peak, first, last
+
+
+def _least(peak: float) -> float:
+    """What a segment must have to belong to a peak; below 0, where half is more, the same."""
+    return min(peak * CUT, peak) - _ROUNDING * abs(peak)
+
+
+def _evidence(scored: _Scored, start: float, end: float) -> tuple[Evidence, ...]:
+    """The best document of each kind that lies in a moment; of those that add, if any does."""
+    totals = np.nansum(scored.gains, axis=0)
+    best: dict[Kind, Evidence] = {}
+    for number in np.flatnonzero((scored.starts < end) & (scored.ends > start)).tolist():
+        document, score = scored.documents[number], float(totals[number])
+        known = best.get(document.kind)
+        if document.span is not None and (known is None or score > known.score):
+            best[document.kind] = Evidence(
+                document.kind, document.id, document.span, score, document.text
+            )
+    ordered = sorted(best.values(), key=lambda one: (-one.score, one.kind))
+    return tuple(one for one in ordered if one.score > 0) or tuple(ordered[:1])
