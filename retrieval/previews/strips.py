@@ -14,6 +14,7 @@ Touches: what the opener opens; decodes only what is shown. Never: a store, a ra
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -134,7 +135,7 @@ def _timeline(draw: ImageDraw.ImageDraw, band: Band, width: int, y: int) -> None
 
 
 def _row(band: Band, strip: Strip, width: int) -> Image.Image:
-    shown = _wave(band, strip.wave) if strip.wave else _stills(band, strip.stills)
+    shown = _wave(band, strip.wave) if strip.wave else _stills(band, strip)
     row = Image.new("RGB", (width, shown.height), PAGE)
     row.paste(shown, (0, 0))
     _words(row, strip, _STRIP_PX + _COLUMN_GAP)
@@ -155,15 +156,15 @@ def _words(row: Image.Image, strip: Strip, left: int) -> None:
         drawing.paragraph(draw, (left, top), strip.text, (SUBTITLE_PX, INK), (room, most))
 
 
-def _stills(band: Band, stills: Sequence[Still]) -> Image.Image:
+def _stills(band: Band, strip: Strip) -> Image.Image:
     """Frames in a row, their times under them; why there are none, if there are none."""
     try:
-        pictures = [_frame(band.open, still.time_s) for still in stills]
+        pictures = [_frame(band.open, still.time_s, strip) for still in strip.stills]
     except EcholensError as error:
         return _instead(error)
     except OSError:
         return _broken("This file can't be opened.")
-    found = [(still, p) for still, p in zip(stills, pictures, strict=True) if p is not None]
+    found = [(still, p) for still, p in zip(strip.stills, pictures, strict=True) if p is not None]
     if not found:
         return _broken("There is no picture at this time.")
     ratio = max(picture.height / picture.width for _, picture in found)
@@ -187,21 +188,24 @@ def _broken(why: str) -> Image.Image:
     return drawing.card(why, (_STRIP_PX, _WAVE_PX), drawing.BROKEN, FAINT, ranked=False)
 
 
-def _frame(opener: Callable[[], BinaryIO], time_s: float) -> Image.Image | None:
-    """The frame that is seen at a time; None after the film's end."""
+def _frame(opener: Callable[[], BinaryIO], time_s: float, strip: Strip) -> Image.Image | None:
+    """The first frame of a moment from a time on, else the last one before it."""
     from retrieval.films.frames import frames
 
     with opener() as file:
-        for frame in frames(file, start=time_s, size=_TALLEST):
-            return Image.fromarray(frame.picture)
-    return None
+        with closing(frames(file, start=time_s, end=strip.end, size=_TALLEST)) as following:
+            found = next(following, None)
+        if found is None:
+            for found in frames(file, start=strip.start, end=time_s, size=_TALLEST):
+                pass
+    return None if found is None else Image.fromarray(found.picture)
 
 
 def _wave(band: Band, wave: Wave) -> Image.Image:
     """An outline of the sound, the moment marked in it."""
-    from retrieval.films.sound import sound
-
     try:
+        from retrieval.films.sound import sound
+
         with band.open() as file:
             samples = sound(file, rate=_WAVE_RATE, start=wave.start, end=wave.end)
     except EcholensError as error:
