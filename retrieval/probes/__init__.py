@@ -12,7 +12,8 @@ the first query takes one along in its own batch (`encode_with_probe`). Which co
 same vector was measured, and is kept beside the vectors for each precision.
 
 The pictures differ left from right, top from bottom and red from blue, so that a flip, a transposed
-array or swapped channels show.
+array or swapped channels show; the sounds differ in rate and are no palindromes, so that a wrong
+rate and a reversed order show.
 
 The background sentences have nothing to do with anybody's files: the scores that they get are what
 a score means when there is nothing to find.

@@ -31,6 +31,7 @@ import numpy as np
 
 from retrieval.protocols import Encoder
 from retrieval.schema import FloatArray, Modality, Precision, Role
+from retrieval.timed import Sound
 
 from .checks import (
     MARGIN,
@@ -190,9 +191,11 @@ def _check_batch(alone: FloatArray, batch: FloatArray, tolerance: float, *, wher
 
 
 def _alike(one: Any, other: Any) -> bool:
-    """Whether two inputs could rightly get one vector: the same words, or the same pixels."""
+    """Whether two inputs could rightly get one vector: the same words, pixels or samples."""
     if isinstance(one, str):
         return _words(one) == _words(other)
+    if isinstance(one, Sound):
+        return one.rate == other.rate and np.array_equal(one.samples, other.samples)
     return np.array_equal(one, other)
 
 

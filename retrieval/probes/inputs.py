@@ -1,4 +1,4 @@
-"""What every encoder is asked: a few pictures and sentences, made by code, that never change.
+"""What every encoder is asked: a few pictures, sentences, sounds, made by code, that never change.
 
 Gets: a modality. Gives: encoder inputs. Touches: nothing. Never: an encoder. A change here makes
 the stored probes of every collection worthless, so a test holds their digest.
@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.schema import Modality
+
+from .sounds import sounds
 
 _SENTENCES = (
     "A red bicycle leans against a yellow wall.",
@@ -91,12 +93,15 @@ _BACKGROUND = (
 
 
 def probe_inputs(modality: Modality) -> list[Any]:
-    """The built-in inputs of a modality, clearly different: sentences, (96, 128, 3) uint8 pictures.
+    """The built-in inputs of a modality, clearly different.
 
-    Empty for a modality that has none yet.
+    Sentences; (96, 128, 3) uint8 pictures; sounds of 2 to 12 s, each of another rate. Empty for a
+    modality that has none.
     """
     if modality == "text":
         return list(_SENTENCES)
+    if modality == "audio":
+        return list(sounds())
     return list(_pictures()) if modality == "image" else []
 
 

@@ -71,6 +71,18 @@ def test_probes_never_change() -> None:
         assert picture.dtype == np.uint8
         digest.update(picture.tobytes())
     assert digest.hexdigest()[:16] == "f2f9567ba7a743e4"
+    digest = hashlib.sha256()
+    for sound in probe_inputs("audio"):
+        assert sound.samples.dtype == np.float32
+        digest.update(sound.samples.tobytes() + str(sound.rate).encode())
+    assert digest.hexdigest()[:16] == "4316353cb536f162"
+
+
+def test_probe_sounds_are_heard_and_none_is_cut_short() -> None:
+    for sound in probe_inputs("audio"):
+        assert 0.05 < np.sqrt(np.square(sound.samples).mean()) < 0.5
+        assert np.abs(sound.samples).max() < 1
+    assert max(len(sound.samples) / sound.rate for sound in probe_inputs("audio")) > 10
 
 
 def test_a_modality_without_probes_has_none() -> None:
