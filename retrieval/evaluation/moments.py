@@ -1,0 +1,88 @@
+"""The nouns of moments: a question, the windows of its film that answer it, and what was guessed.
+
+Gets and gives: frozen values. Touches: nothing. Never: a store, an encoder, a film's bytes.
+
+All times are in seconds from the film's beginning, windows half-open as `schema.Span` is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..schema import FieldValue
+from .schema import Item, Problem
+
+Window = tuple[float, float]
+CLIP_S = 2.0  # seconds of a clip that people judged how telling it is (QVHighlights)
+
+
+@dataclass(frozen=True, slots=True)
+class Saliency:
+    """How telling the clips of a film are for a question, as people judged it.
+
+    Attributes:
+        clips: numbers, from 0, of the clips of `CLIP_S` seconds that were judged.
+        scores: of each of these clips, one by each person, from 0 to 4. Other clips have 0.
+        count: how many whole clips the film has.
+    """
+
+    clips: tuple[int, ...]
+    scores: tuple[tuple[float, ...], ...]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class MomentQuery:
+    """A question that parts of one film answer.
+
+    Attributes:
+        film: id of the film.
+        windows: of it, each an answer; at least one.
+        saliency: None where nobody judged it.
+        fields: what slices go by.
+    """
+
+    id: str
+    text: str
+    film: str
+    windows: tuple[Window, ...]
+    saliency: Saliency | None = None
+    fields: Mapping[str, FieldValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MomentSet:
+    """Questions and the films that they are about.
+
+    Attributes:
+        name: for the report: the file it was read from.
+        queries: each about a film that is there (others are problems).
+        films: in the order of the data set.
+        problems: what was left out, none of it in silence.
+    """
+
+    name: str
+    queries: tuple[MomentQuery, ...]
+    films: tuple[Item, ...]
+    split: str = ""
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """A moment that a search gave; it gave better ones before it.
+
+    Attributes:
+        film: id of the film, "" for one that isn't of the data set.
+        score: higher is better; told only from others of the same question.
+    """
+
+    film: str
+    start: float
+    end: float
+    score: float = 0.0
+
+
+Guesses = Mapping[str, Sequence[Guess]]
+"""By question, what was found, best first; one that isn't there found nothing."""
