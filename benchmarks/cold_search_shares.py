@@ -50,7 +50,7 @@ STEPS = {
     "retrieval.query.legs:WordsLeg.search": "search the words",
     "retrieval.query.engine:_rank": "group and fuse",
     "retrieval.query.engine:present": "present",
-    "cli.commands.search:_show": "print",
+    "cli.commands.search:show": "print",
 }
 ORDER = (
     "start python", *IMPORTS, *dict.fromkeys(STEPS.values()), "all the rest", "exit",

@@ -13,7 +13,8 @@ Touches: what the opener opens; decodes only what is shown. Never: a store, a ra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -196,8 +197,8 @@ def _frame(opener: Callable[[], BinaryIO], time_s: float, strip: Strip) -> Image
         with closing(frames(file, start=time_s, end=strip.end, size=_TALLEST)) as following:
             found = next(following, None)
         if found is None:
-            for found in frames(file, start=strip.start, end=time_s, size=_TALLEST):
-                pass
+            before = deque(frames(file, start=strip.start, end=time_s, size=_TALLEST), maxlen=1)
+            found = before[0] if before else None
     return None if found is None else Image.fromarray(found.picture)
 
 
