@@ -35,6 +35,7 @@ from .schema import (
     Role,
     Sighting,
     Space,
+    Span,
     TooMany,
     Wants,
 )
@@ -72,16 +73,19 @@ class Limits:
     Attributes:
         bytes: of the file.
         pixels: width times height, before decoding.
-        seconds: of decoding, by the clock.
-        stretch_seconds: of decoding one stretch of a film or a recording, by the clock.
+        seconds: of decoding, by the clock; ten times as long for a stretch of a film.
         memory: bytes that a decoding process may take.
     """
 
     bytes: int = 2 * 2**30
     pixels: int = 250_000_000
     seconds: float = 60.0
-    stretch_seconds: float = 600.0
     memory: int = 4 * 2**30
+
+    @property
+    def stretch_seconds(self) -> float:
+        """Of decoding one stretch of a film or a recording, by the clock."""
+        return 10 * self.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,9 @@ class Encoder(Protocol):
 
     Made as ``Class(location, compute)``, where location is what follows the scheme of its URL.
     Making one is cheap: weights load when first needed, each tower by itself.
+
+    One that needs others has a static ``made_of(location)``, which gives role and URL of each; they
+    are opened for it and follow the two arguments.
     """
 
     @property
@@ -175,6 +182,47 @@ class Transcriber(Protocol):
 
         Times are in seconds from the first sample. Stretches without a voice give nothing.
         """
+        ...
+
+
+class Tagger(Protocol):
+    """Names what is heard in a sound. Made as ``Class(location, compute)``, like an encoder.
+
+    Making one is cheap: weights load when first needed. It is called by one thread at a time.
+    """
+
+    @property
+    def location(self) -> str:
+        """What follows the scheme of its URL, with paths made absolute."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of weights and options; the classes and their means are counted beside it."""
+        ...
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Their names in words: they are put behind "the sound of"."""
+        ...
+
+    @property
+    def means(self) -> FloatArray | None:
+        """(classes,) float32: how probable each is on average over many recordings, if known."""
+        ...
+
+    @property
+    def rate(self) -> int:
+        """Of the samples that it is given, in Hz."""
+        ...
+
+    @property
+    def window_s(self) -> float:
+        """Seconds of sound that it judges at once at most."""
+        ...
+
+    def probabilities(self, samples: FloatArray) -> FloatArray:
+        """What it hears in (n,) samples, of one second at least: (frames, classes), 0 to 1."""
         ...
 
 
@@ -273,6 +321,9 @@ class DocumentStore(Protocol):
     A filter is about sightings: it admits a document when one sighting of its asset satisfies
     it whole. Documents of an asset without a sighting are admitted by no filter, not even None.
     A filter has at most `MAX_FILTER_DEPTH` levels, and one more that the engine adds.
+
+    Where a method takes ``during``, in seconds, only documents of `TIMED_KINDS` pass whose spans
+    overlap it; an empty span overlaps nothing.
     """
 
     def upsert(self, documents: Sequence[Document], sightings: Sequence[Sighting] = ()) -> None:
@@ -301,18 +352,31 @@ class DocumentStore(Protocol):
         ...
 
     def search(
-        self, words: str, k: int, *, where: Filter | None = None, channel: str | None = None
+        self,
+        words: str,
+        k: int,
+        *,
+        where: Filter | None = None,
+        channel: str | None = None,
+        during: Span | None = None,
     ) -> Ranking:
         """The k best documents by BM25 for any of the words; higher is better. See `words`."""
         ...
 
     def select(
-        self, where: Filter | None, limit: int, *, channel: str | None = None
+        self,
+        where: Filter | None,
+        limit: int,
+        *,
+        channel: str | None = None,
+        during: Span | None = None,
     ) -> list[str] | TooMany:
         """Ids of all documents that pass (sorted), or `TooMany` when more than `limit` do."""
         ...
 
-    def passing(self, ids: Sequence[str], where: Filter | None) -> dict[str, Document]:
+    def passing(
+        self, ids: Sequence[str], where: Filter | None, *, during: Span | None = None
+    ) -> dict[str, Document]:
         """Those of the ids that are there and pass, without their spans and texts: a quick look."""
         ...
 

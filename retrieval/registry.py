@@ -24,12 +24,15 @@ from .protocols import (
     Locate,
     ModalityReader,
     Place,
+    Tagger,
     Transcriber,
     VectorStore,
 )
 from .schema import Channel, Compute, Modality
 
-BackEndRole = Literal["encoder", "transcriber", "vector_store", "document_store", "asset_store"]
+BackEndRole = Literal[
+    "encoder", "tagger", "transcriber", "vector_store", "document_store", "asset_store"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,19 @@ BACK_ENDS: Mapping[BackEndRole, Mapping[str, Entry]] = MappingProxyType(
                 modalities=("image", "text"),
                 languages="English; with starter:chinese also Chinese",
             ),
+            "tags": Entry(
+                "retrieval.encoders.tags:TagsEncoder",
+                "sounds in another encoder's space, by what a tagger calls them: TAGGER+ENCODER, "
+                "as tags:/path/to/folder+starter:",
+                extra="sound",
+                modalities=("audio",),
+            ),
+        },
+        "tagger": {
+            "onnx": Entry(
+                "retrieval.encoders.tags.folder:FolderTagger",
+                "a folder with model.onnx, which takes samples, and classes.csv",
+            ),
         },
         "transcriber": {},
         "vector_store": {
@@ -119,11 +135,13 @@ class ModalityEntry:
         target: ``module:Class`` of its reader.
         media_types: of each file suffix.
         hit: what one hit is when hits of this modality are asked for: the file or a piece of it.
+        timed: whether a file has a length in time, so that its reader is `abilities.Timed`.
     """
 
     target: str
     media_types: Mapping[str, str]
     hit: Literal["asset", "document"] = "asset"
+    timed: bool = False
 
 
 # In the order in which a new collection gets its channels.
@@ -197,12 +215,16 @@ def check(role: BackEndRole, url: str) -> None:
     """Refuse a URL before anything is made or connected to.
 
     Raises:
-        UsageError: its scheme is unknown, or the back end has a ``check_url`` that refuses it.
+        UsageError: its scheme is unknown, or the back end has a ``check_url`` that refuses it; the
+            same of what it is made of.
         NotInstalledError: the back end's packages aren't here.
     """
-    check_url = getattr(_class(role, url), "check_url", None)
+    back_end = _class(role, url)
+    check_url = getattr(back_end, "check_url", None)
     if check_url is not None:
         check_url(url)
+    for part_role, part in _parts(back_end, url):
+        check(part_role, part)
 
 
 def is_shared(url: str) -> bool:
@@ -217,8 +239,26 @@ def keeps_copies(url: str) -> bool:
 
 def open_encoder(url: str, compute: Compute | None = None) -> Encoder:
     """The encoder of a URL, its weights not yet loaded."""
-    encoder: Encoder = _class("encoder", url)(split(url)[1], compute or Compute())
+    encoder: Encoder = _open("encoder", url, compute or Compute())
     return encoder
+
+
+def around(url: str, encoder: str) -> str:
+    """The whole URL of an encoder that may be built around another one.
+
+    Where it is (it has a static ``around(location, encoder)``) and names none, it gets `encoder`.
+    """
+    complete = getattr(_class("encoder", url), "around", None)
+    if complete is None:
+        return url
+    scheme, location = split(url)
+    return f"{scheme}:{complete(location, encoder)}"
+
+
+def open_tagger(url: str, compute: Compute | None = None) -> Tagger:
+    """The tagger of a URL, its weights not yet loaded."""
+    tagger: Tagger = _open("tagger", url, compute or Compute())
+    return tagger
 
 
 def open_transcriber(url: str, compute: Compute | None = None) -> Transcriber:
@@ -249,6 +289,20 @@ def open_modality(modality: Modality, limits: Limits) -> ModalityReader:
     """The reader of a modality."""
     reader: ModalityReader = _load(MODALITIES[modality].target, modality, None)(limits)
     return reader
+
+
+def _open(role: BackEndRole, url: str, compute: Compute) -> Any:
+    """What computes something, with what it is made of."""
+    back_end = _class(role, url)
+    parts = [_open(part_role, part, compute) for part_role, part in _parts(back_end, url)]
+    return back_end(split(url)[1], compute, *parts)
+
+
+def _parts(back_end: Any, url: str) -> Iterator[tuple[BackEndRole, str]]:
+    """Role and URL of each back end that one needs."""
+    made_of = getattr(back_end, "made_of", None)
+    if made_of is not None:
+        yield from made_of(split(url)[1])
 
 
 def _class(role: BackEndRole, url: str) -> Any:

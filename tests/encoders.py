@@ -43,6 +43,7 @@ from retrieval.schema import Compute, FloatArray, Modality, Role, Space, Wants
 
 DIM = 32
 PLUGIN_MODULE = "echolens_test_encoders"
+TAGGER_MODULE = "echolens_test_taggers"
 
 _COLOURS = {
     "red": (220, 30, 30),
@@ -157,15 +158,18 @@ def plugin_path(tmp: Path) -> Path:
     """Make below `tmp` what an installed package with this encoder would be.
 
     Returns:
-        The folder to put into ``PYTHONPATH``; the scheme ``hash:`` is known to such a process.
+        The folder to put into ``PYTHONPATH``; the scheme ``hash:`` is known to such a process, and
+        the tagger ``spectrum`` of `tests.taggers`.
     """
     folder = tmp / "plugin"
     info = folder / f"{PLUGIN_MODULE}-1.dist-info"
     info.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(__file__, folder / f"{PLUGIN_MODULE}.py")
+    shutil.copyfile(Path(__file__).with_name("taggers.py"), folder / f"{TAGGER_MODULE}.py")
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {PLUGIN_MODULE}\nVersion: 1\n")
     (info / "entry_points.txt").write_text(
         f"[echolens.encoder]\nhash = {PLUGIN_MODULE}:HashEncoder\n"
+        f"[echolens.tagger]\nspectrum = {TAGGER_MODULE}:SpectrumTagger\n"
     )
     return folder
 

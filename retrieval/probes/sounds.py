@@ -37,14 +37,14 @@ def _knocks() -> Sound:
     knocks = np.zeros(len(t))
     for start in (0.1, 0.9, 1.5, 1.95, 2.25, 2.45):
         since = np.maximum(t - start, 0)
-        knocks += (t >= start) * np.exp(-30 * since) * (_sine(180 * since) + 0.5 * _noise(len(t)))
+        knocks += (t >= start) * np.exp(-30 * since) * (_sine(180 * since) + 0.5 * noise(len(t)))
     return _sound(0.5 * knocks, 22_050)
 
 
 def _waves() -> Sound:
     """Soft noise that swells and ebbs, slower each time: 12 s."""
     t = np.arange(12 * 8_000) / 8_000
-    total = np.cumsum(np.concatenate([np.zeros(16), _noise(len(t))]))
+    total = np.cumsum(np.concatenate([np.zeros(16), noise(len(t))]))
     soft = (total[16:] - total[:-16]) / 4
     return _sound(0.3 * soft * (0.55 - 0.45 * np.cos(2 * np.pi * np.sqrt(t * 1.5))), 8_000)
 
@@ -63,7 +63,7 @@ def _sine(turns: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(np.sin(2 * np.pi * turns), np.float64)
 
 
-def _noise(count: int) -> NDArray[np.float64]:
+def noise(count: int) -> NDArray[np.float64]:
     """(count,) numbers in [-1, 1): the same ones for ever."""
     mixed = (np.arange(count, dtype=np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -24,8 +24,11 @@ from retrieval.errors import UsageError
 from retrieval.probes import check_vectors, make_probes, probe_inputs
 from retrieval.protocols import Encoder
 from retrieval.schema import Compute, FloatArray, Modality, Precision
+from retrieval.sounds import at_rate
+from retrieval.timed import Sound
 from tests.encoders import plugin_path, random_checkpoint
 from tests.onnx_exports import CLIP, add_models, exports_of
+from tests.taggers import write_folder
 
 SMALL = "ViT-S-32-alt"
 
@@ -47,8 +50,12 @@ URLS: dict[str, Callable[[Path], str]] = {
     "onnx": _export,
     "open_clip": lambda folder: f"open_clip:{SMALL}/{random_checkpoint(SMALL, folder)}",
     "starter": lambda folder: "starter:",
+    "tags": lambda folder: "tags:spectrum+hash:",
 }
-MORE_URLS: dict[str, Callable[[Path], str]] = {"starter:chinese": chinese}
+MORE_URLS: dict[str, Callable[[Path], str]] = {
+    "starter:chinese": chinese,
+    "tags:FOLDER": lambda folder: f"tags:{write_folder(folder / 'tagger')}+starter:",
+}
 SLOW = {"onnx", "open_clip"}
 # Where a batch changes nothing: what the laws below hold to 0.99999. The quicker precisions round,
 # and are held to their own tolerance.
@@ -103,9 +110,25 @@ def modalities(encoder: Encoder) -> list[Modality]:
 def odd_inputs(modality: Modality) -> list[Any]:
     if modality == "text":
         return ODD_TEXTS
+    if modality == "audio":
+        return odd_sounds()
     random = np.random.default_rng(0)
     noise = [random.integers(0, 256, (*shape, 3), np.uint8) for shape in ODD_SHAPES]
     return [*noise, np.zeros((50, 60, 3), np.uint8), np.full((50, 60, 3), 255, np.uint8)]
+
+
+def odd_sounds() -> list[Sound]:
+    """None at all, one sample, silence, full scale, what is no number, any rate, half a minute."""
+    noise = np.random.default_rng(0).uniform(-1, 1, 240_000).astype(np.float32)
+    samples = [noise[:0], noise[:1], np.zeros(30_000, np.float32)]
+    samples += [np.sign(noise[:9_000]), np.full(9_000, np.nan, np.float32), 1e30 * noise[:9_000]]
+    rates = [Sound(noise[:rate], rate) for rate in (4_000, 11_025, 16_000, 48_000, 96_000)]
+    return [*(Sound(each, 8_000) for each in samples), *rates, Sound(noise, 8_000)]
+
+
+def needs(encoder: Encoder, modality: Modality) -> None:
+    if modality not in encoder.space.modalities:
+        pytest.skip(f"it takes no {modality}")
 
 
 def assert_unit(vectors: FloatArray, shape: tuple[int, int]) -> None:
@@ -133,6 +156,8 @@ def test_it_says_what_it_wants_of_what_it_takes(encoder: Encoder) -> None:
     wants = encoder.wants
     assert ("image" in encoder.space.modalities) == (wants.pixels is not None)
     assert ("text" in encoder.space.modalities) == (wants.text_tokens is not None)
+    assert ("audio" in encoder.space.modalities) == (wants.sample_rate is not None)
+    assert ("audio" in encoder.space.modalities) == (wants.window_s is not None)
 
 
 def test_vectors_are_float32_of_norm_one(encoder: Encoder) -> None:
@@ -181,6 +206,7 @@ def test_more_than_one_batch_gives_what_single_inputs_give(encoder: Encoder) -> 
 def test_any_batch_of_texts_gives_what_single_texts_give(
     encoder: Encoder, texts: list[str]
 ) -> None:
+    needs(encoder, "text")
     alone = [encoder.encode("text", [text], role="document") for text in texts]
     assert_same(encoder.encode("text", texts, role="document"), np.concatenate(alone))
 
@@ -217,6 +243,7 @@ def test_odd_inputs_get_a_vector_like_any_other(encoder: Encoder) -> None:
 
 @pytest.mark.parametrize("text", ["", "a dog", "a red boat " * 2_000])
 def test_what_it_leaves_unread_makes_no_difference(encoder: Encoder, text: str) -> None:
+    needs(encoder, "text")
     unread = encoder.unread(text)
     assert text.endswith(unread)
     assert len(text) > 5 or not unread
@@ -233,6 +260,7 @@ def test_it_says_what_it_computes_with(encoder: Encoder) -> None:
 
 
 def test_pictures_are_read_and_left_alone(encoder: Encoder) -> None:
+    needs(encoder, "image")
     picture = probe_inputs("image")[3]
     view = np.ascontiguousarray(picture[:, ::-1])[:, ::-1]  # same pixels, other strides
     view.flags.writeable = False
@@ -257,10 +285,41 @@ def test_pictures_are_read_and_left_alone(encoder: Encoder) -> None:
 def test_a_probe_shows_that_pictures_are_read_wrongly(
     encoder: Encoder, wrongly: Callable[[Any], Any]
 ) -> None:
+    needs(encoder, "image")
     first = probe_inputs("image")[0]
     spoilt = np.ascontiguousarray(wrongly(first))
     right, wrong = encoder.encode("image", [first, spoilt], role="document")
     assert right @ wrong < 0.9999
+
+
+def test_sounds_are_read_and_left_alone(encoder: Encoder) -> None:
+    needs(encoder, "audio")
+    sound = probe_inputs("audio")[1]
+    view = np.repeat(sound.samples, 2)[::2]  # same samples, other strides
+    view.flags.writeable = False
+    assert_same(
+        encoder.encode("audio", [Sound(view, sound.rate)], role="document"),
+        encoder.encode("audio", [sound], role="document"),
+    )
+    np.testing.assert_array_equal(view, sound.samples)
+
+
+@pytest.mark.parametrize("times", [0.5, 2], ids=["too slow", "too fast"])
+def test_a_probe_shows_that_sounds_are_read_wrongly(encoder: Encoder, times: float) -> None:
+    needs(encoder, "audio")
+    first = probe_inputs("audio")[0]
+    spoilt = Sound(first.samples, round(first.rate * times))
+    right, wrong = encoder.encode("audio", [first, spoilt], role="document")
+    assert right @ wrong < encoder.tolerance("audio")
+
+
+def test_the_same_sound_at_another_rate_lies_near(encoder: Encoder) -> None:
+    needs(encoder, "audio")
+    sound = probe_inputs("audio")[0]
+    finer = Sound(at_rate(sound, 44_100), 44_100)
+    others = encoder.encode("audio", probe_inputs("audio")[1:], role="document")
+    one, same = encoder.encode("audio", [sound, finer], role="document")
+    assert one @ same > max(0.99, (others @ one).max())
 
 
 def test_another_instance_gives_the_same_vectors_and_fingerprint(
