@@ -1,0 +1,123 @@
+"""The pictures of a film, one after another.
+
+Gets: a film's bytes. Gives: frames with their times, upright, RGB, reduced. Touches: PyAV, and
+Pillow for pictures that move. Never: keeps more than a frame, so memory is flat.
+
+Decisions that bind this module:
+
+- Decoding is sequential, and a frame's time is its own timestamp: frame rates vary.
+- Going in at `start` is decoding from a key frame before it and dropping what comes earlier. Some
+  containers call a frame a key frame that isn't one; what such a one gives is known as corrupt to
+  the decoder, and an earlier one is tried, at last the beginning.
+- Frames that the decoder knows to be corrupt are left out and told of as damage.
+- Reduction, conversion to RGB and square pixels are one pass of FFmpeg's scaler; turning upright
+  and the tones of HDR are done on what is left, which is small.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from itertools import chain
+from typing import TYPE_CHECKING, BinaryIO
+
+from .containers import Damage, av, opened, origin, packets, picture_track, seek
+from .moving import is_moving, moving_frames
+from .nouns import Broken, Frame
+from .pixels import picture_of
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+_EARLIER_S = 0.1  # before a key frame that was none, the next one is looked for; then further
+
+
+def frames(
+    file: BinaryIO,
+    *,
+    start: float = 0.0,
+    end: float = math.inf,
+    size: int,
+    fast: bool = False,
+    broken: list[Broken] | None = None,
+) -> Iterator[Frame]:
+    """The frames of a film with ``start <= time_s < end``, in order, each time once.
+
+    A file without a picture has none. Frames from a start are those of the whole film.
+
+    Args:
+        file: seekable; a film, or a GIF, PNG or WebP that moves.
+        start: in seconds.
+        end: in seconds; reading stops at the first frame that isn't before it.
+        size: the shorter side is reduced to this, where it is longer.
+        fast: key frames only.
+        broken: what can't be decoded is added to it. The frames end where nothing more can be.
+
+    Raises:
+        BadInputError: nothing can be read at all, or there are too many pixels.
+    """
+    damage = Damage([] if broken is None else broken, start)
+    if is_moving(file):
+        yield from moving_frames(file, start=start, end=end, size=size, damage=damage)
+        return
+    before = -math.inf
+    with closing(_decoded(file, start, fast, damage)) as decoded:
+        for time_s, frame, track in decoded:
+            if time_s >= end:
+                return
+            if time_s >= start and time_s > before:
+                before = time_s
+                yield Frame(time_s, picture_of(frame, size, track.sample_aspect_ratio))
+
+
+def _decoded(
+    file: BinaryIO, start: float, fast: bool, damage: Damage
+) -> Generator[tuple[float, VideoFrame, VideoStream]]:
+    """Good frames with their times, from one at or before `start` on, or from the first."""
+    target, step = start, _EARLIER_S
+    while True:
+        with opened(file) as container:
+            track = picture_track(container)
+            if track is None:
+                return
+            zero_s = origin(container)
+            inside = target > 0 and seek(container, track, target + zero_s)
+            decoding = _timed(container, track, zero_s, fast, damage)
+            first = next(decoding, None)
+            if not inside or (first and first[0] <= start and not first[1].is_corrupt):
+                for time_s, frame in chain([first] if first else [], decoding):
+                    if frame.is_corrupt:
+                        damage.at(time_s)
+                    else:
+                        yield time_s, frame, track
+                return
+            damage.forget()
+            target, step = min(target, first[0] if first else target) - step, step * 4
+
+
+def _timed(
+    container: InputContainer, track: VideoStream, zero_s: float, fast: bool, damage: Damage
+) -> Iterator[tuple[float, VideoFrame]]:
+    """What the decoder gives, with times from 0 on; where timestamps lack, by the frame rate."""
+    time_s = 0.0
+    period_s = float(1 / (track.average_rate or track.guessed_rate or 25))
+    if fast:
+        track.codec_context.skip_frame = "NONKEY"
+    for packet in packets(container, track, zero_s, damage):
+        if fast and packet.size and not packet.is_keyframe:
+            continue  # some decoders look at all that they are given
+        try:
+            decoded = track.codec_context.decode(packet)
+        except (av.FFmpegError, ValueError):
+            damage.at(time_s)
+            continue
+        for frame in decoded:
+            stamp = frame.pts if frame.pts is not None else frame.dts
+            if stamp is None or frame.time_base is None:
+                time_s += period_s
+            else:
+                time_s = max(0.0, float(stamp * frame.time_base) - zero_s)
+            yield time_s, frame

@@ -1,0 +1,115 @@
+"""A decoded frame's pixels as an encoder wants them: upright, square, reduced, RGB as on a screen.
+
+Gets: FFmpeg's frame. Gives: an array. Touches: FFmpeg's scaler. Never: reads on.
+
+The light of HDR (PQ or HLG in the wide gamut of BT.2020) is mapped to a common screen: highlights
+are rolled off above the white of paper, colours outside are clipped. It is done on the reduced
+picture of 8 bits, which is plenty for a look at it.
+"""
+
+from __future__ import annotations
+
+import struct
+from fractions import Fraction
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from retrieval.schema import FloatArray
+
+from .nouns import Picture
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+# A picture is at most this many times as long as its shorter side was asked to be.
+_LONGEST = 16
+_HD_ROWS = 720  # from here on, an unmarked film has the colours of BT.709, below those of BT.601
+_UNMARKED, _BT709, _BT601 = 2, 1, 5  # of FFmpeg's colour spaces
+_PQ, _HLG = 16, 18  # of FFmpeg's transfer characteristics
+_PAPER_NITS = 203.0  # white of paper in HDR (ITU-R BT.2408)
+_BT2020_TO_BT709 = np.array(
+    [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]],
+    np.float32,
+)
+
+
+def picture_of(frame: VideoFrame, size: int, aspect: Fraction | None = None) -> Picture:
+    """A frame's picture, (h, w, 3) uint8.
+
+    Args:
+        frame: as decoded.
+        size: the shorter side is reduced to this, where it is longer.
+        aspect: width of a stored pixel over its height; None: it is square.
+    """
+    width, height = reduced(square(frame.width, frame.height, aspect), size)
+    source = frame.colorspace
+    if source == _UNMARKED:
+        source = _BT709 if frame.height >= _HD_ROWS else _BT601
+    rgb = frame.reformat(
+        width=width, height=height, format="rgb24", src_colorspace=source, interpolation="AREA"
+    )
+    picture: Picture = rgb.to_ndarray().astype(np.uint8, copy=False)
+    if frame.color_trc in (_PQ, _HLG):
+        picture = _on_a_screen(picture, frame.color_trc)
+    mirrored, quarters = turn_of(frame)
+    if mirrored:
+        picture = picture[::-1]
+    return np.ascontiguousarray(np.rot90(picture, -quarters))
+
+
+def turn_of(frame: VideoFrame | None) -> tuple[bool, int]:
+    """How a frame becomes upright.
+
+    Returns:
+        Whether top and bottom change places first; then quarters of a turn clockwise.
+    """
+    if frame is None:
+        return False, 0
+    try:
+        matrix = bytes(frame.side_data["DISPLAYMATRIX"])  # type: ignore[typeddict-item]
+    except KeyError:
+        return False, 0
+    a, b, _, c, d = struct.unpack("<5i", matrix[:20])
+    quarters = round(float(np.degrees(np.arctan2(b, a))) / 90) % 4
+    return a * d - b * c < 0, quarters
+
+
+def square(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
+    """The size in square pixels, not less than the stored one in either direction."""
+    if not aspect or aspect == 1 or not Fraction(1, 8) < aspect < 8:
+        return width, height
+    return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+
+
+def reduced(size: tuple[int, int], shorter_px: int) -> tuple[int, int]:
+    """The size whose shorter side is `shorter_px`, never more than before."""
+    scale = min(1.0, shorter_px / min(size), _LONGEST * shorter_px / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _on_a_screen(picture: Picture, transfer: int) -> Picture:
+    light = _light(transfer)[picture] @ _BT2020_TO_BT709.T
+    peak = np.maximum(light.max(axis=2, keepdims=True), 1e-6)
+    rolled = np.where(peak > 0.7, 0.7 + 0.3 * (1 - np.exp((0.7 - peak) / 0.6)), peak)
+    light = np.clip(light * (rolled / peak), 0.0, 1.0)
+    srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    shown: Picture = np.rint(srgb * 255).astype(np.uint8)
+    return shown
+
+
+@cache
+def _light(transfer: int) -> FloatArray:
+    """(256,) light of each coded value; the white of paper is 1."""
+    code = np.arange(256) / 255.0
+    if transfer == _PQ:
+        power = code ** (32 / 2523)
+        nits = 10_000 * (
+            np.maximum(power - 3424 / 4096, 0) / (2413 / 128 - 2392 / 128 * power)
+        ) ** (8192 / 1305)
+    else:
+        a, b, c = 0.17883277, 0.28466892, 0.55991073
+        scene = np.where(code <= 0.5, code**2 / 3, (np.exp((code - c) / a) + b) / 12)
+        nits = 1000 * scene**1.2
+    return (nits / _PAPER_NITS).astype(np.float32)

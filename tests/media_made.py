@@ -1,0 +1,323 @@
+"""Films and recordings made by code, for the whole test-suite: nothing binary is kept.
+
+Gets: a path, and what shall be in the file. Gives: the path, with the file written. Touches: that
+file. Never: randomness without a seed; the same call writes the same pictures and sounds.
+
+Each function takes the path first and returns it. `film` and `recording` make good ones; `moving`
+makes pictures that move; `lying`, `cut_short`, `damaged` and `without_frames` make bad ones.
+A film's frames can be told apart: see `number_of`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tests.corpus import RED, Colour, pattern
+
+Samples = NDArray[np.float32]
+SIZE = (160, 120)
+SUFFIX_CODECS = {  # suffix -> codec of pictures, codec of sound
+    ".mp4": ("libx264", "aac"),
+    ".mov": ("libx264", "aac"),
+    ".mkv": ("libx264", "flac"),
+    ".webm": ("libvpx-vp9", "libopus"),
+    ".avi": ("mpeg4", "libmp3lame"),
+    ".ts": ("libx264", "aac"),
+    ".wav": ("", "pcm_s16le"),
+    ".flac": ("", "flac"),
+    ".mp3": ("", "libmp3lame"),
+    ".ogg": ("", "libopus"),
+    ".opus": ("", "libopus"),
+    ".m4a": ("", "aac"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A part of a film in which nothing changes but the frames' numbers.
+
+    Attributes:
+        seconds: that it lasts.
+        colour, seed: of its `corpus.pattern`; None: plain black.
+    """
+
+    seconds: float = 1.0
+    colour: Colour | None = RED
+    seed: int = 0
+
+
+SCENES = (Scene(1.0, RED, 0), Scene(1.0, (40, 160, 60), 1), Scene(1.0, (40, 60, 200), 2))
+
+
+# -- sounds ---------------------------------------------------------------------------------------
+
+
+def tone(
+    hz: float = 440.0, seconds: float = 1.0, rate: int = 44_100, level: float = 0.5
+) -> Samples:
+    """A sine, (n,) float32, that begins and ends softly."""
+    n = round(seconds * rate)
+    wave = level * np.sin(2 * np.pi * hz * np.arange(n) / rate)
+    ramp = np.clip(np.minimum(np.arange(n), np.arange(n)[::-1]) / (0.005 * rate), 0, 1)
+    return (wave * ramp).astype(np.float32)
+
+
+def silence(seconds: float = 1.0, rate: int = 44_100) -> Samples:
+    return np.zeros(round(seconds * rate), np.float32)
+
+
+def noise(seconds: float = 1.0, rate: int = 44_100, level: float = 0.2, seed: int = 0) -> Samples:
+    random = np.random.default_rng(seed)
+    return (level * random.standard_normal(round(seconds * rate))).clip(-1, 1).astype(np.float32)
+
+
+def sweep(
+    seconds: float = 1.0, rate: int = 44_100, low: float = 100.0, high: float = 3000.0
+) -> Samples:
+    """A tone that climbs, so that every moment sounds unlike every other."""
+    t = np.arange(round(seconds * rate)) / rate
+    phase = 2 * np.pi * (low * t + (high - low) * t**2 / (2 * max(seconds, 1e-9)))
+    return (0.5 * np.sin(phase)).astype(np.float32)
+
+
+# -- good files -----------------------------------------------------------------------------------
+
+
+def film(
+    path: Path,
+    scenes: Sequence[Scene] = SCENES,
+    *,
+    sounds: Sequence[Samples] = (),
+    fps: float = 25,
+    size: tuple[int, int] = SIZE,
+    rate: int = 44_100,
+    times: Sequence[float] | None = None,
+    rotation: int = 0,
+    key_every: int = 25,
+    sound_starts: float = 0.0,
+    shift: float = 0.0,
+    options: dict[str, str] | None = None,
+    metadata: dict[str, str] | None = None,
+    pix_fmt: str = "yuv420p",
+    codec: str | None = None,
+) -> Path:
+    """A film of scenes with numbered frames and tracks of sound, in the format of the suffix.
+
+    Args:
+        path: where it is written.
+        scenes: one after another.
+        sounds: (n,) or (channels, n) each, one track each; the first is the default.
+        fps: frames a second.
+        size: (width, height) as stored.
+        rate: of all sounds, in Hz.
+        times: of the frames, in seconds, if not regular; the scene shown is that at its time.
+        rotation: degrees clockwise that a player shall turn it; pixels are stored as they are.
+        key_every: frames from one key frame to the next; scenes force none.
+        sound_starts: second at which the sound begins.
+        shift: seconds added to all timestamps.
+        options: of the container.
+        metadata: of the container.
+        pix_fmt: of the stored pixels.
+        codec: of the pictures, in place of the suffix's.
+    """
+    video_codec, audio_codec = SUFFIX_CODECS[path.suffix]
+    stamps = times if times is not None else _regular(scenes, fps)
+    with av.open(str(path), "w", options=options or {}) as out:
+        out.metadata.update(metadata or {})
+        picture = out.add_stream(codec or video_codec, rate=Fraction(fps).limit_denominator(1001))
+        picture.width, picture.height, picture.pix_fmt = *size, pix_fmt
+        picture.gop_size = key_every
+        base = Fraction(1, round(fps)) if path.suffix == ".avi" else Fraction(1, 12_800)
+        picture.codec_context.time_base = base
+        picture.options = {"preset": "ultrafast", "sc_threshold": "0"}
+        if rotation:
+            picture.set_display_rotation(-rotation)
+        tracks = [_sound_stream(out, audio_codec, rate, sound) for sound in sounds]
+        for number, time_s in enumerate(stamps):
+            image = numbered(_shown_at(scenes, time_s, size), number)
+            frame = av.VideoFrame.from_ndarray(np.asarray(image), format="rgb24")
+            frame = frame.reformat(format=pix_fmt)
+            frame.pts, frame.time_base = round((time_s + shift) / base), base
+            out.mux(picture.encode(frame))
+        out.mux(picture.encode(None))
+        for track, sound in zip(tracks, sounds, strict=True):
+            _encode_sound(out, track, sound, rate, shift + sound_starts)
+    return path
+
+
+def recording(path: Path, samples: Samples, rate: int = 44_100, **metadata: str) -> Path:
+    """A recording of (n,) or (channels, n) samples, in the format of the suffix."""
+    with av.open(str(path), "w") as out:
+        out.metadata.update(metadata)
+        track = _sound_stream(out, SUFFIX_CODECS[path.suffix][1], rate, samples)
+        _encode_sound(out, track, samples, rate, 0.0)
+    return path
+
+
+def with_cover(path: Path, samples: Samples, rate: int = 44_100) -> Path:
+    """A recording (.mp3, .m4a) with a cover picture inside."""
+    name = {".m4a": "mp4"}.get(path.suffix)
+    with av.open(str(path), "w", format=name) as out:
+        track = _sound_stream(out, SUFFIX_CODECS[path.suffix][1], rate, samples)
+        cover = out.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 64, 64, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        frame = av.VideoFrame.from_image(pattern(size=(64, 64))).reformat(format="yuvj420p")
+        frame.pts = 0
+        out.mux(cover.encode(frame))
+        out.mux(cover.encode(None))
+        _encode_sound(out, track, samples, rate, 0.0)
+    return path
+
+
+def moving(
+    path: Path,
+    scenes: Sequence[Scene] = SCENES,
+    size: tuple[int, int] = SIZE,
+    durations: Sequence[float] | None = None,
+) -> Path:
+    """A picture that moves (.gif, .png, .webp), one frame a scene.
+
+    Args:
+        path: where it is written.
+        scenes: one frame each.
+        size: (width, height).
+        durations: of the frames in seconds as written, in place of the scenes'.
+    """
+    images = [_picture(scene, size) for scene in scenes]
+    shown = [round(1000 * s) for s in durations or [scene.seconds for scene in scenes]]
+    images[0].save(
+        path, save_all=True, append_images=images[1:], duration=shown, loop=0, disposal=0
+    ) if path.suffix != ".webp" else images[0].save(
+        path, save_all=True, append_images=images[1:], duration=shown, lossless=True
+    )
+    return path
+
+
+def motion_photo(path: Path, photo: Path, film: Path, *, samsung: bool = False) -> Path:
+    """A JPEG with a film behind it, as phones write them."""
+    marker = b"\x00\x00\x30\x0a\x10\x00\x00\x00MotionPhoto_Data" if samsung else b""
+    tail = b"SEFHk\x00\x00\x00\x01\x00\x00\x00SEFT" if samsung else b""
+    path.write_bytes(photo.read_bytes() + marker + film.read_bytes() + tail)
+    return path
+
+
+# -- bad files ------------------------------------------------------------------------------------
+
+
+def lying(path: Path, source: Path, seconds: float) -> Path:
+    """A Matroska file whose header says that it lasts `seconds`; its frames are what they were."""
+    data = bytearray(source.read_bytes())
+    at = data.index(b"\x44\x89\x88") + 3  # the element Duration, a double of 8 bytes
+    struct.pack_into(">d", data, at, seconds * 1000)
+    path.write_bytes(data)
+    return path
+
+
+def cut_short(path: Path, source: Path, share: float = 0.5) -> Path:
+    """The first part of a file. Make the source with ``options={"movflags": "faststart"}``."""
+    data = source.read_bytes()
+    path.write_bytes(data[: round(len(data) * share)])
+    return path
+
+
+def damaged(path: Path, source: Path, at: float = 0.5, length: int = 400, seed: int = 0) -> Path:
+    """A file with some bytes in the middle overwritten by noise."""
+    data = bytearray(source.read_bytes())
+    begin = round(len(data) * at)
+    junk = np.random.default_rng(seed).integers(0, 256, length, np.uint8).tobytes()
+    data[begin : begin + length] = junk
+    path.write_bytes(data)
+    return path
+
+
+def without_frames(path: Path) -> Path:
+    """A film (.mp4) with a track of pictures and not one picture in it."""
+    with av.open(str(path), "w", options={"movflags": "empty_moov"}) as out:
+        picture = out.add_stream("mpeg4", rate=25)
+        picture.width, picture.height, picture.pix_fmt = *SIZE, "yuv420p"
+        picture.codec_context.open()
+        out.start_encoding()
+    return path
+
+
+# -- frames told apart ----------------------------------------------------------------------------
+
+_BITS = 12
+
+
+def numbered(image: Image.Image, number: int) -> Image.Image:
+    """The picture with a number below its middle, as black and white squares."""
+    pixels = np.array(image)
+    height, width = pixels.shape[:2]
+    side = width // (_BITS + 4)
+    top, left = height // 2 - side // 2, 2 * side
+    for bit in range(_BITS):
+        value = 255 if number >> bit & 1 else 0
+        pixels[top : top + side, left + bit * side : left + (bit + 1) * side] = value
+    return Image.fromarray(pixels)
+
+
+def number_of(picture: NDArray[np.uint8]) -> int:
+    """The number that `numbered` wrote into an upright picture of the stored shape."""
+    height, width = picture.shape[:2]
+    side = width / (_BITS + 4)
+    row = round(height / 2)
+    columns = [round((2.5 + bit) * side) for bit in range(_BITS)]
+    return sum(1 << bit for bit, x in enumerate(columns) if picture[row, x].mean() > 127)
+
+
+# -- parts ----------------------------------------------------------------------------------------
+
+
+def _regular(scenes: Sequence[Scene], fps: float) -> list[float]:
+    total = sum(scene.seconds for scene in scenes)
+    return [i / fps for i in range(round(total * fps))]
+
+
+def _shown_at(scenes: Sequence[Scene], time_s: float, size: tuple[int, int]) -> Image.Image:
+    end = 0.0
+    for scene in scenes:
+        end += scene.seconds
+        if time_s < end - 1e-9:
+            break
+    return _picture(scene, size)
+
+
+def _picture(scene: Scene, size: tuple[int, int]) -> Image.Image:
+    if scene.colour is None:
+        return Image.new("RGB", size)
+    return pattern(scene.colour, size, scene.seed)
+
+
+def _sound_stream(out: av.container.OutputContainer, codec: str, rate: int, sound: Samples):
+    stereo = sound.ndim > 1 and len(sound) == 2
+    rate = 48_000 if codec == "libopus" else rate
+    track = out.add_stream(codec, rate=rate, layout="stereo" if stereo else "mono")
+    if codec == "aac":  # without it, its noise differs by where decoding begins
+        track.options = {"aac_pns": "0"}
+    return track
+
+
+def _encode_sound(
+    out: av.container.OutputContainer, track, samples: Samples, rate: int, start: float
+) -> None:
+    channels = np.atleast_2d(samples)
+    layout = "stereo" if len(channels) == 2 else "mono"
+    for at in range(0, channels.shape[1], 4096):
+        part = np.ascontiguousarray(channels[:, at : at + 4096], np.float32)
+        frame = av.AudioFrame.from_ndarray(part, format="fltp", layout=layout)
+        frame.sample_rate = rate
+        frame.pts = at + round(start * rate)
+        frame.time_base = Fraction(1, rate)
+        out.mux(track.encode(frame))
+    out.mux(track.encode(None))
