@@ -1,4 +1,4 @@
-"""What ``echolens encoders`` shows: which there are, what is on this disk, how fast they are.
+"""What ``echolens encoders`` shows: encoders, transcribers, what is on this disk, how fast it is.
 
 Gets: the registry, the metadata of installed packages, the models on this disk. Gives: rows and
 records on stdout. Touches: stdout. Never: loads an encoder, unless to measure it.
@@ -8,57 +8,39 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import output
+
+if TYPE_CHECKING:
+    from retrieval.on_disk import ModelOnDisk
+    from retrieval.registry import Entry
+
+    _Entries = Sequence[tuple[str, Entry]]
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 MEGA = 1e6
 
 
 def show_encoders(form: str) -> None:
-    """List the encoders, then the models that are on this disk."""
+    """List the encoders, what writes down speech, then the models that are on this disk."""
     from retrieval.on_disk import models_on_disk
     from retrieval.registry import schemes
     from retrieval.settings import load_settings
 
-    entries = list(schemes("encoder"))
+    encoders, transcribers = list(schemes("encoder")), list(schemes("transcriber"))
     models = models_on_disk(load_settings().exports)
     if form == "jsonl":
-        for scheme, entry in entries:
-            output.record(
-                {
-                    "encoder": f"{scheme}:",
-                    "about": entry.about,
-                    "modalities": list(entry.modalities),
-                    "languages": entry.languages,
-                    "install": installer(entry.extra),
-                }
-            )
-        for model in models:
-            output.record(
-                {
-                    "model": model.name,
-                    "origin": model.origin,
-                    "bytes": model.bytes,
-                    "folder": str(model.folder),
-                }
-            )
+        for record in (*_records(encoders, transcribers), *map(_model, models)):
+            output.record(record)
         return
-    output.table(
-        ("encoder", "takes", "languages", "state", "what it is"),
-        [
-            (
-                f"{scheme}:",
-                ", ".join(entry.modalities) or "-",
-                entry.languages or "-",
-                installer(entry.extra) or "installed",
-                entry.about,
-            )
-            for scheme, entry in entries
-        ],
-        wrap=True,
-    )
+    head = ("languages", "state", "what it is")
+    rows = [(name, ", ".join(e.modalities) or "-", *_row(e)) for name, e in _named(encoders)]
+    output.table(("encoder", "takes", *head), rows, wrap=True)
+    if transcribers:
+        output.line()
+        listed = [(name, *_row(entry)) for name, entry in _named(transcribers)]
+        output.table(("transcriber", *head), listed, wrap=True)
     if models:
         output.line()
         output.table(
@@ -66,6 +48,38 @@ def show_encoders(form: str) -> None:
             [(model.name, f"{model.bytes / MEGA:,.1f}", model.origin) for model in models],
             right="MB",
         )
+
+
+def _records(encoders: _Entries, transcribers: _Entries) -> Iterator[dict[str, object]]:
+    for name, entry in _named(encoders):
+        yield {"encoder": name, "modalities": list(entry.modalities), **_told(entry)}
+    for name, entry in _named(transcribers):
+        yield {"transcriber": name, **_told(entry)}
+
+
+def _told(entry: Entry) -> dict[str, object]:
+    return {
+        "about": entry.about,
+        "languages": entry.languages,
+        "install": installer(entry.extra),
+    }
+
+
+def _model(model: ModelOnDisk) -> dict[str, object]:
+    return {
+        "model": model.name,
+        "origin": model.origin,
+        "bytes": model.bytes,
+        "folder": str(model.folder),
+    }
+
+
+def _named(entries: _Entries) -> Iterator[tuple[str, Entry]]:
+    return ((f"{scheme}:", entry) for scheme, entry in entries)
+
+
+def _row(entry: Entry) -> tuple[str, str, str]:
+    return entry.languages or "-", installer(entry.extra) or "installed", entry.about
 
 
 def show_rates(urls: Sequence[str], form: str) -> None:

@@ -41,7 +41,7 @@ def show(results: Results, form: str, *, flat: bool, end: bytes) -> None:
 def _table(results: Results, flat: bool) -> None:
     if not any(hit.moments for hit in results):
         head: tuple[str, ...] = ("rank", "score", "file", "text")
-        rows = [(*_place_of(hit), _text(hit)) for hit in results]
+        rows: list[tuple[str, ...]] = [(*_place_of(hit), _text(hit)) for hit in results]
     else:
         head = ("rank", "score", "file", "time", "found by")
         rows = [row for hit in results for row in _rows(hit, flat)]

@@ -23,12 +23,31 @@ if TYPE_CHECKING:
 
 PRECISIONS = ("auto", "fp32", "bf16", "int8")  # `schema.Precision`, which --help needn't load
 
+# Of what a new collection is made: the library's name, the option and its help.
 NEW = {
-    "encoder": "its encoder (see `echolens encoders`)",
-    "vectors": "its vector store: `exact:`, `faiss:`, `milvus://HOST/NAME`",
-    "documents": "its document store: `sqlite:`, `elasticsearch://HOST/NAME`",
-    "assets": "`inplace:` leaves files where they are, `folder:` and `s3://` copy",
+    "encoder": ("--encoder", "For a new collection: its encoder (see `echolens encoders`)."),
+    "audio_encoders": (
+        "--audio-encoder",
+        "One for sounds beside it, also for a collection that has none; repeatable.",
+    ),
+    "transcriber": (
+        "--transcriber",
+        "What writes down speech, also for a collection that has none.",
+    ),
+    "vectors": (
+        "--vectors",
+        "For a new collection: its vector store: `exact:`, `faiss:`, `milvus://HOST/NAME`.",
+    ),
+    "documents": (
+        "--documents",
+        "For a new collection: its document store: `sqlite:`, `elasticsearch://HOST/NAME`.",
+    ),
+    "assets": (
+        "--assets",
+        "For a new collection: `inplace:` leaves files where they are, `folder:` and `s3://` copy.",
+    ),
 }
+ADDED = ("audio_encoders", "transcriber")  # what a collection that is there takes, too
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -129,10 +148,17 @@ def computing(command: Decorated) -> Decorated:
 
 def for_new(command: Decorated) -> Decorated:
     """Give a command the options that say what a new collection is made of (see `NEW`)."""
-    for name, what in reversed(NEW.items()):
-        option = click.option(f"--{name}", metavar="URL", help=f"For a new collection: {what}.")
+    for name, (flag, what) in reversed(NEW.items()):
+        multiple = name == "audio_encoders"
+        option = click.option(flag, name, metavar="URL", multiple=multiple, help=what)
         command = option(command)
     return command
+
+
+def given_of(options: dict[str, Any]) -> dict[str, Any]:
+    """Take from `options` those of `NEW` that were given, as `indexer.create` takes them."""
+    new = {name: options.pop(name) for name in NEW}
+    return {name: value for name, value in new.items() if value not in (None, ())}
 
 
 def formats(*names: str) -> Callable[[Decorated], Decorated]:

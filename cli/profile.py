@@ -22,6 +22,10 @@ BOUND_BY = {
     "decode": (
         "bound by decoding: the encoder waited {share:.0%} of the time; more cores would help"
     ),
+    "listen": (
+        "bound by writing down what is said: {share:.0%} of the time; a GPU or a smaller "
+        "transcriber would help"
+    ),
     "encode": (
         "bound by the encoder: it was at work {share:.0%} of the time; a GPU, more cores or a "
         "lighter encoder would help"

@@ -24,6 +24,11 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest}" if hours else f"{minutes}:{rest}"
 
 
+def whole(seconds: float) -> str:
+    """``1:02:03``: a length, to the second."""
+    return clock(int(seconds)).partition(".")[0]
+
+
 def period(start: float, end: float) -> str:
     """``0:13.0-0:24.5``, as `--between` reads it."""
     return f"{clock(start)}-{clock(end)}"

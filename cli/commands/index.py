@@ -20,9 +20,10 @@ import click
 
 from .. import output
 from ..errors import ExitCode
-from ..options import NEW, Call, common, computing, for_new
+from ..options import ADDED, Call, common, computing, for_new, given_of
 from ..profile import profile
 from ..progress import ProgressLine, duration
+from ..times import whole
 
 if TYPE_CHECKING:
     from indexer import IndexOptions, IndexReport
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 @click.option("--prune", is_flag=True, help="Forget missing files, also of a root that is gone.")
 @click.option("--restore", is_flag=True, help="Take back what `remove` took out.")
 @click.option("--follow-symlinks", is_flag=True, help="Go into folders that are links, too.")
+@click.option("--fast", is_flag=True, help="Of films only key frames: quick, coarse in time.")
 @click.option("--profile", "profiled", is_flag=True, help="Say where the time went, and why.")
 @click.option("-0", "nul", is_flag=True, help="Paths on stdin end in NUL, not in a newline.")
 @for_new
@@ -61,9 +63,9 @@ def command(
 ) -> ExitCode:
     """Index files and folders, or what is new in them.
 
-    Pictures, texts, and captions beside pictures are indexed. Run it again whenever
-    something has changed: only new and changed files cost time. PATHS may contain `-`, which
-    reads paths from stdin. The last line accounts for every file.
+    Pictures, texts, films, recordings, and captions and subtitles beside them are indexed. Run
+    it again whenever something has changed: only new and changed files cost time. PATHS may
+    contain `-`, which reads paths from stdin. The last line accounts for every file.
 
     \b
     Examples:
@@ -71,13 +73,14 @@ def command(
       echolens index ~/Pictures --exclude "*.gif" --exclude drafts
       find . -name "*.jpg" -print0 | echolens index -0 -
       echolens index --profile ~/Pictures
+      echolens index -c films --transcriber whisper:base ~/Videos
       echolens index --captions captions_val2017.json --images val2017
       echolens index --captions flickr8k.tsv --split dev --images Images -c f8k
     """
     from indexer import IndexOptions, index
     from indexer.pipeline import open_captions
 
-    new = {name: options.pop(name) for name in NEW}
+    new = given_of(options)
     if not paths and not (options["captions"] or options["retry"]):
         raise click.UsageError("Name at least one file or folder, or `-` for a list on stdin.")
     sources = list(_read_sources(paths, nul))
@@ -124,8 +127,10 @@ def _collection(
 
     settings = call.settings()
     if asked.retry or _exists(call.collection):
-        asked_for = any(new.values())  # `create` refuses what the collection isn't
-        opened = create(call.collection, settings=settings, **new) if asked_for else call.open()
+        if asked.dry_run:
+            new = {name: url for name, url in new.items() if name not in ADDED}
+        # `create` refuses what the collection isn't, and adds what it may get later.
+        opened = create(call.collection, settings=settings, **new) if new else call.open()
         with opened:
             _say_encoder(call, opened.manifest.channels[0].encoder, settings)
             yield opened
@@ -195,7 +200,7 @@ def _say_encoder(call: Call, url: str, settings: Settings, why: str = "") -> Non
 def _why(new: dict[str, Any], settings: Settings) -> str:
     from retrieval.settings import Settings
 
-    if new["encoder"]:
+    if new.get("encoder"):
         return "named by --encoder"
     if settings.encoder != Settings(home=Path()).encoder:
         return "from your settings"
@@ -218,6 +223,12 @@ def _show(call: Call, report: IndexReport) -> None:
     }
     if any(beside.values()):
         call.note("beside these: " + ", ".join(f"{what} {n}" for what, n in beside.items() if n))
+    if report.media_s:
+        speed = report.media_s / max(report.seconds, 1e-9)
+        call.note(
+            f"films and recordings: {whole(report.media_s)} in {duration(report.seconds)}, "
+            f"{speed:.1f}x real time"
+        )
     if call.verbose:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in report.shares.items())
         call.note(f"time: {duration(report.seconds)} ({shares})")

@@ -6,12 +6,18 @@ secret (URLs carry none).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from .. import output
 from ..errors import ExitCode
-from ..options import NEW, Call, common, computing, for_new
+from ..options import NEW, Call, common, computing, for_new, given_of
 from ..progress import ProgressLine
+
+if TYPE_CHECKING:
+    from retrieval import Collection
 
 
 @click.command("init")
@@ -24,7 +30,7 @@ from ..progress import ProgressLine
 @computing
 @common
 @click.pass_obj
-def command(call: Call, /, name: str | None, attach: str | None, **new: str | None) -> ExitCode:
+def command(call: Call, /, name: str | None, attach: str | None, **options: Any) -> ExitCode:
     """Make a collection, or attach one that is on servers.
 
     `index` makes a collection too; this makes it before there is anything to index, and fixes its
@@ -34,6 +40,7 @@ def command(call: Call, /, name: str | None, attach: str | None, **new: str | No
     \b
     Examples:
       echolens init photos --encoder starter:chinese --vectors faiss:
+      echolens init films --audio-encoder clap:laion/clap-htsat-unfused --transcriber whisper:base
       echolens init team --documents elasticsearch://search/team --vectors milvus://vec/team
       echolens init team --attach elasticsearch://search/team
     """
@@ -41,8 +48,10 @@ def command(call: Call, /, name: str | None, attach: str | None, **new: str | No
     from indexer import create
 
     name = _one_name(name, call.collection)
-    if attach and (given := [key for key in NEW if new[key]]):
-        raise click.UsageError(f"--{given[0]} is for a new collection, and --attach for another's.")
+    new = given_of(options)
+    if attach and new:
+        flag, _ = NEW[next(iter(new))]
+        raise click.UsageError(f"{flag} is for a new collection, and --attach for another's.")
     if attach:
         with ProgressLine(quiet=call.quiet, at_first="asking the server ..."):
             collection = attach_collection(name, attach, settings=call.settings())
@@ -50,19 +59,22 @@ def command(call: Call, /, name: str | None, attach: str | None, **new: str | No
         with ProgressLine(quiet=call.quiet, at_first="loading the encoder, making the stores ..."):
             collection = create(name, settings=call.settings(), **new)
     with collection:
-        manifest = collection.manifest
-        output.table(
-            ("what", "where"),
-            [
-                ("collection", str(collection.directory)),
-                ("encoder", manifest.channels[0].encoder),
-                ("vectors", manifest.vectors),
-                ("documents", manifest.documents),
-                ("assets", manifest.assets),
-            ],
-            wrap=True,
-        )
+        output.table(("what", "where"), list(_rows(collection)), wrap=True)
     return ExitCode.DONE
+
+
+def _rows(collection: Collection) -> Iterator[tuple[str, str]]:
+    manifest = collection.manifest
+    first, *others = dict.fromkeys(channel.encoder for channel in manifest.channels)
+    yield "collection", str(collection.directory)
+    yield "encoder", first
+    for url in others:
+        yield "audio encoder", url
+    if manifest.transcriber:
+        yield "transcriber", manifest.transcriber
+    yield "vectors", manifest.vectors
+    yield "documents", manifest.documents
+    yield "assets", manifest.assets
 
 
 def _one_name(argument: str | None, option: str | None) -> str | None:
