@@ -1,22 +1,31 @@
 """``--sheet``: the hits of a search as one picture.
 
 Gets: results and the assets' bytes. Gives: a PNG file, and which characters it couldn't show.
-Touches: that file. Never: draws by itself.
+Touches: that file. Never: draws or decodes by itself.
 """
 
 from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from .hits import found_by, lacks, place, spoken_in
+from .times import clock, whole
+
 if TYPE_CHECKING:
-    from retrieval import Collection, Hit, Results
-    from retrieval.previews import Tile
+    from retrieval import Collection, Hit, Moment, Results
+    from retrieval.previews import Band, Still, Strip, Tile, Wave
+
+MOMENTS = 3  # of a film that are shown
+STILLS = 5  # of a moment, at most
+STILL_S = 0.6  # frames nearer to each other look alike
+AROUND_S = 4.0  # of a recording that is shown on both sides of a moment, at least
 
 
 def check_sheet(file: str) -> None:
@@ -37,12 +46,21 @@ def write_sheet(collection: Collection, results: Results, file: str) -> str:
     from retrieval.fonts import absent
     from retrieval.previews import contact_sheet
 
-    tiles = [_tile(collection, hit) for hit in results]
+    shown = [_band(collection, hit) if hit.moments else _tile(collection, hit) for hit in results]
     drawn = io.BytesIO()
-    contact_sheet(tiles, heading=results.query).save(drawn, "PNG")
+    contact_sheet(shown, heading=results.query).save(drawn, "PNG")
     Path(os.path.expanduser(file)).write_bytes(drawn.getvalue())
-    texts = (text for tile in tiles for text in (tile.title, tile.subtitle, tile.text))
-    return absent((results.query, *texts))
+    return absent((results.query, *(text for one in shown for text in _texts(one))))
+
+
+def _texts(shown: Tile | Band) -> Iterator[str]:
+    from retrieval.previews import Tile
+
+    yield from (shown.title, shown.subtitle)
+    if isinstance(shown, Tile):
+        yield shown.text
+    else:
+        yield from (strip.text for strip in shown.strips)
 
 
 def _tile(collection: Collection, hit: Hit) -> Tile:
@@ -54,7 +72,75 @@ def _tile(collection: Collection, hit: Hit) -> Tile:
     text = printable(hit.text or "")
     return Tile(
         picture=open_it if is_picture else None,
-        title=printable(os.path.basename((*hit.paths, *hit.uris, hit.asset)[0])),
+        title=_name(hit),
         subtitle=text if is_picture and text else f"{hit.score:.2f}",
         text=text,
     )
+
+
+def _name(hit: Hit) -> str:
+    from retrieval.schema import printable
+
+    return printable(os.path.basename(place(hit)))
+
+
+def _band(collection: Collection, hit: Hit) -> Band:
+    """A film or a recording, by its best moments."""
+    from retrieval.previews import Band
+
+    duration = hit.fields.get("duration")
+    length_s = float(duration) if isinstance(duration, int | float) else None
+    shows = _is_film(hit)
+    strips = tuple(_strip(moment, shows, length_s) for moment in hit.moments[:MOMENTS])
+    waves = [strip.wave for strip in strips if strip.wave]
+    seen_whole = any(wave.end - wave.start >= 0.99 * (length_s or 0.0) for wave in waves)
+    told = (f"{hit.score:.2f}", whole(length_s) if length_s else "", lacks(hit))
+    return Band(
+        open=partial(collection.backends.assets.open, hit.asset),
+        title=_name(hit),
+        subtitle=", ".join(filter(None, told)),
+        strips=strips,
+        length_s=None if seen_whole else length_s,
+    )
+
+
+def _is_film(hit: Hit) -> bool:
+    """Whether it has pictures; where hits are moments, `modality` is that of what was found."""
+    return hit.fields.get("modality", hit.modality) != "audio"
+
+
+def _strip(moment: Moment, shows: bool, length_s: float | None) -> Strip:
+    from retrieval.previews import Strip
+
+    said = spoken_in(moment)
+    return Strip(
+        start=moment.start,
+        end=moment.end,
+        title=f"{clock(moment.start)} – {clock(moment.end)}",
+        score=f"{moment.score:.2f}",
+        found_by=found_by(moment, words=False),
+        text=f"“{said}”" if said else "",
+        stills=_stills(moment) if shows else (),
+        wave=None if shows else _wave(moment, length_s),
+    )
+
+
+def _stills(moment: Moment) -> tuple[Still, ...]:
+    """Times spread over a moment, as many as are likely to look different."""
+    from retrieval.previews import Still
+
+    length_s = moment.end - moment.start
+    count = max(1, min(STILLS, round(length_s / STILL_S)))
+    times = (moment.start + (index + 0.5) * length_s / count for index in range(count))
+    return tuple(Still(time_s, clock(time_s)) for time_s in times)
+
+
+def _wave(moment: Moment, length_s: float | None) -> Wave:
+    """A moment with as much again on both sides, as far as there is any."""
+    from retrieval.previews import Wave
+
+    around_s = max(AROUND_S, moment.end - moment.start)
+    start = max(0.0, moment.start - around_s)
+    end = max(moment.end, min(moment.end + around_s, length_s or moment.end))
+    labels = ((time_s, clock(time_s)) for time_s in (moment.start, moment.end, start, end))
+    return Wave(start, end, (moment.start, moment.end), tuple(labels))

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -53,7 +52,7 @@ class Wave:
     Attributes:
         start, end: what is shown, in seconds.
         marked: (start, end) of the moment.
-        labels: (time, words) to write under the waveform.
+        labels: (time, words) to write under the waveform, the most important first.
     """
 
     start: float
@@ -194,8 +193,7 @@ def _frame(opener: Callable[[], BinaryIO], time_s: float, strip: Strip) -> Image
     from retrieval.films.frames import frames
 
     with opener() as file:
-        with closing(frames(file, start=time_s, end=strip.end, size=_TALLEST)) as following:
-            found = next(following, None)
+        found = next(frames(file, start=time_s, end=strip.end, size=_TALLEST), None)
         if found is None:
             before = deque(frames(file, start=strip.start, end=time_s, size=_TALLEST), maxlen=1)
             found = before[0] if before else None
@@ -251,11 +249,11 @@ def _peaks(samples: FloatArray, count: int) -> FloatArray:
 
 
 def _legend(draw: ImageDraw.ImageDraw, wave: Wave) -> None:
-    """Times under a waveform; one that has no room beside the one before is left out."""
-    style, free = (_LEGEND_PX, FAINT), 0
-    for time_s, label in sorted(wave.labels):
+    """Times under a waveform; one that has no room beside those before it is left out."""
+    taken: list[tuple[int, int]] = []
+    for time_s, label in wave.labels:
         width = drawing.width_of(label, _LEGEND_PX)
         x = min(max(_at(wave, time_s) - width // 2, 0), _STRIP_PX - width)
-        if x >= free:
-            drawing.line(draw, (x, _WAVE_PX + 4), label, style, width + 2)
-            free = x + width + 10
+        if all(x >= right + 10 or x + width + 10 <= left for left, right in taken):
+            drawing.line(draw, (x, _WAVE_PX + 4), label, (_LEGEND_PX, FAINT), width + 2)
+            taken.append((x, x + width))
