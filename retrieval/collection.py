@@ -7,8 +7,9 @@ collection's folder, read-only unless the indexer opens it for writing. Never: w
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from threading import Lock
@@ -73,7 +74,8 @@ class Collection:
         k: int = 10,
         where: Filter | str | None = None,
         modality: Modality | None = None,
-        group_by: Literal["asset", "document"] | None = None,
+        group_by: Literal["asset", "document", "moment"] | None = None,
+        between: tuple[float, float] | None = None,
     ) -> Results:
         """Find the `k` best answers to words, or to a `Query` of several parts.
 
@@ -82,10 +84,14 @@ class Collection:
             k: how many hits; so many come back whenever so many exist.
             where: an SQL WHERE expression over the metadata: ``year >= 2020``.
             modality: what kind of hit comes back; None for any.
-            group_by: one hit an asset (the default), or one a document.
+            group_by: one hit an asset (the default; a film comes with its best moments), one a
+                document, or one a moment of a film or a recording.
+            between: (start, end) in seconds; only what lies in that time of films counts.
         """
         _check_call(query, k, where, modality, group_by)
         asked = parse_query(query) if isinstance(query, str) else query
+        if between is not None:
+            asked = replace(asked, between=_checked_times(between))
         return search(self.backends, asked, k=k, where=where, modality=modality, group_by=group_by)
 
     def close(self) -> None:
@@ -143,12 +149,24 @@ def _check_call(
             "an SQL WHERE expression: 'year >= 2020'",
         ),
         "modality": (modality is None or modality in get_args(Modality), "'image' or 'text'"),
-        "group_by": (group_by in (None, "asset", "document"), "'asset' or 'document'"),
+        "group_by": (
+            group_by in (None, "asset", "document", "moment"),
+            "'asset', 'document' or 'moment'",
+        ),
     }
     given = {"query": query, "k": k, "where": where, "modality": modality, "group_by": group_by}
     for name, (fits, example) in takes.items():
         if not fits:
             raise UsageError(f"`{name}` can't be {given[name]!r}.", advice=f"Give {example}.")
+
+
+def _checked_times(between: object) -> tuple[float, float]:
+    """Two times; that they are ones is for `Query` to say."""
+    if isinstance(between, Sequence) and len(between) == 2:
+        start, end = between
+        if all(isinstance(t, int | float) and not isinstance(t, bool) for t in between):
+            return float(start), float(end)
+    raise UsageError(f"`between` can't be {between!r}.", advice="Give two times: (60, 90.5).")
 
 
 def directory_of(name: str | os.PathLike[str] | None, settings: Settings) -> Path:

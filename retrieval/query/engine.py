@@ -1,4 +1,4 @@
-"""The query line: parse, encode, legs, group, fuse, present.
+"""The query line: parse, encode, legs, group, fuse, find moments, present.
 
 Gets: a collection's back ends and a query. Gives: `Results`. Touches: read methods of the stores
 that the query needs. Never: a branch on back end or modality.
@@ -11,24 +11,27 @@ An encoder that gives wrong vectors is never left out: its error is raised.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from retrieval.errors import MissingPartError, QueryError
 from retrieval.registry import MODALITIES
-from retrieval.schema import Compare, Filter, Modality
+from retrieval.schema import Compare, Filter, Modality, Span
 
 from .backends import Backends
 from .encode import Missing, encode
 from .filters import Gate
 from .fusion import Fused, LegGroups, Scored, explain, fuse, in_order, promising, settled, surpassed
 from .legs import Leg, LegFailed, complete, first_depth, listen, open_legs
+from .moments import EVER
 from .parse import Query
 from .present import Remarks, Results, present
 from .standin import DocumentsDown, watched, without_documents
+from .timeline import Answer, best_moments, with_moments
 from .where import both, bounded, parse_where
 
+GroupBy = Literal["asset", "document", "moment"]
 GROWTH = 4  # how much deeper a leg is searched when it was not deep enough
 FIRST_SCORED = 64  # groups that are scored in every leg at first, the most promising ones
 
@@ -40,7 +43,7 @@ def search(
     k: int = 10,
     where: Filter | str | None = None,
     modality: Modality | None = None,
-    group_by: Literal["asset", "document"] | None = None,
+    group_by: GroupBy | None = None,
 ) -> Results:
     """Find the k best answers.
 
@@ -52,7 +55,8 @@ def search(
         modality: what kind of hit comes back: assets of that modality, or, where hits are
             documents, documents of it. It silences no leg: a caption finds its picture.
         group_by: what a hit is. None: what the modality's entry in the registry says (for texts a
-            document: a caption, a passage), else an asset.
+            document: a caption, a passage), else an asset. Assets come with their best moments;
+            moments by themselves may be several of one film.
 
     Raises:
         QueryError, FilterError: the question can't be asked.
@@ -76,7 +80,7 @@ class _Asked:
     k: int
     where: Filter | str | None
     modality: Modality | None
-    group_by: Literal["asset", "document"] | None
+    group_by: GroupBy | None
 
 
 def _answer(backends: Backends, asked: _Asked, down: MissingPartError | None = None) -> Results:
@@ -85,7 +89,7 @@ def _answer(backends: Backends, asked: _Asked, down: MissingPartError | None = N
     entry = MODALITIES.get(modality) if modality else None
     group_by = asked.group_by or (entry.hit if entry else "asset")
     of_documents = modality if group_by == "document" else None
-    of_assets = modality if group_by == "asset" else None
+    of_assets = modality if group_by != "document" else None
     if isinstance(where, str):
         where = parse_where(where, backends.manifest.fields)
     where = bounded(where)
@@ -94,38 +98,48 @@ def _answer(backends: Backends, asked: _Asked, down: MissingPartError | None = N
 
     channels = [c for c in backends.manifest.channels if of_documents in (None, c.modality)]
     encoded = encode(backends, query, channels)
-    examples = {d.asset if group_by == "asset" else d.id for d in encoded.examples}
+    examples = encoded.examples
     gate = Gate(
         backends.documents,
         where,
-        group_by=group_by,
+        group_by="document" if group_by == "document" else "asset",
         modality=of_documents,
-        left_out=examples,
-        hidden=query.hidden,
+        left_out={d.asset for d in examples} if group_by == "asset" else (),
+        hidden=query.hidden.union(() if group_by == "asset" else (d.id for d in examples)),
     )
+    if query.between or group_by == "moment":
+        gate = gate.in_time(Span(*query.between) if query.between else EVER)
     opened = open_legs(backends, query, encoded.vectors, channels, gate)
-    fused, silent = _rank(opened.legs, gate, k)
+    rank = best_moments if group_by == "moment" else _ranked
+    answers, silent = _rank(rank, opened.legs, gate, k)
     missing = (*encoded.missing, *opened.missing, *silent)
     if missing and len(silent) == len(opened.legs):
         raise missing[0].error
     if down is not None:
         told = [one for one in missing if one.error is not down]
-        missing = (Missing("What the document store knows (words, paths, metadata)", down), *told)
+        known = "words, paths, metadata, times"
+        missing = (Missing(f"What the document store knows ({known})", down), *told)
     remarks = Remarks(opened.notes, encoded.unread, missing)
-    return present(fused, gate, backends.documents, query=str(query), remarks=remarks)
+    return present(answers, gate, backends.documents, query=str(query), remarks=remarks)
 
 
-def _rank(legs: Sequence[Leg], gate: Gate, k: int) -> tuple[list[Fused], list[Missing]]:
+_Rank = Callable[[Sequence[Leg], Gate, int], list[Answer]]
+
+
+def _rank(
+    rank: _Rank, legs: Sequence[Leg], gate: Gate, k: int
+) -> tuple[list[Answer], list[Missing]]:
     """The first k of all legs; one that fails, at whichever call, is left out from the start."""
-    silent: dict[Leg, Missing] = {}
+    silent: dict[str, Missing] = {}
     while True:
         try:
-            return _ranked([leg for leg in legs if leg not in silent], gate, k), [*silent.values()]
+            answers = rank([leg for leg in legs if leg.name not in silent], gate, k)
+            return answers, [*silent.values()]
         except LegFailed as failure:
-            silent[failure.leg] = Missing(failure.leg.name, failure.error)
+            silent[failure.leg.name] = Missing(failure.leg.name, failure.error)
 
 
-def _ranked(legs: Sequence[Leg], gate: Gate, k: int) -> list[Fused]:
+def _ranked(legs: Sequence[Leg], gate: Gate, k: int) -> list[Answer]:
     """Legs, group and fuse, deeper and deeper until the first k are those of ranking everything."""
     said: dict[Leg, LegGroups] = {}
     depths = dict.fromkeys(legs, first_depth(k))
@@ -134,7 +148,7 @@ def _ranked(legs: Sequence[Leg], gate: Gate, k: int) -> list[Fused]:
         said.update((leg, listen(leg, gate, depths[leg])) for leg in due)
         fused = _fuse_promising(said, gate, k)
         if settled(fused, list(said.values()), k):
-            return _explain(said, gate, fused[:k])
+            return with_moments(_explain(said, gate, fused[:k]), legs, gate)
         due = _unfinished(said)
         depths.update((leg, depths[leg] * GROWTH) for leg in due)
 

@@ -15,7 +15,7 @@ wherever they lie. What comes back is always checked: a vector without a documen
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 from retrieval.protocols import DocumentStore, VectorStore
@@ -26,8 +26,11 @@ from retrieval.schema import (
     FloatArray,
     Modality,
     Ranking,
+    Span,
     TooMany,
 )
+
+from .moments import overlaps
 
 FEW = 8_192  # scoring so many documents exactly costs less than searching past all others
 SPARSE = 4  # where fewer than 1 in 4 pass, it is worth asking how many there are at all
@@ -61,6 +64,7 @@ class Gate:
             hidden: ids of documents that are not to be seen.
         """
         self.where = where
+        self.during: Span | None = None  # see `in_time`
         self._store = documents
         self.group_by = group_by
         self._admitted: Sequence[str] | TooMany | None = None  # None: not asked yet
@@ -69,6 +73,20 @@ class Gate:
         self._hidden = hidden
         self._seen: dict[str, Document | None] = {}
         self._members: dict[str, list[Document]] = {}
+
+    def in_time(self, during: Span) -> Gate:
+        """A gate that shows, of what this one may show, the documents that overlap a time."""
+        gate = Gate(
+            self._store,
+            self.where,
+            group_by=self.group_by,
+            modality=self.modality,
+            left_out=self._left_out,
+            hidden=self._hidden,
+        )
+        gate.during = during
+        gate._members = self._members  # whole, whatever is shown of them
+        return gate
 
     def search(self, store: VectorStore, vector: FloatArray, depth: int) -> Ranking:
         """The `depth` best documents for a (dim,) vector, under the filter where it lets few pass.
@@ -82,7 +100,7 @@ class Gate:
                 return ranking
             # Asked late and once: that a filter admits most is seen without counting them.
             if self._admitted is None:
-                self._admitted = self._store.select(self.where, FEW)
+                self._admitted = self._store.select(self.where, FEW, during=self.during)
             few = self._few(depth)
             if few is None:
                 return ranking
@@ -96,7 +114,8 @@ class Gate:
         return admitted
 
     def _lets_through(self, ids: Sequence[str]) -> bool:
-        return self.where is None or len(self.groups(ids)) * SPARSE >= len(ids)
+        everything = self.where is None and self.during is None
+        return everything or len(self.groups(ids)) * SPARSE >= len(ids)
 
     def groups(self, ids: Sequence[str]) -> dict[str, str]:
         """The group key of those of the documents that may be seen."""
@@ -108,13 +127,18 @@ class Gate:
         """The documents of those groups, which this gate has shown before."""
         if self.group_by == "document":
             return [self.document(group) for group in groups]
-        new = [group for group in groups if group not in self._members]
-        self._members.update({key: [] for key in new} | self._store.of_assets(new))
-        members = (document for group in groups for document in self._members[group])
-        found = [document for document in members if document.id not in self._hidden]
+        members = self.of_assets(groups)
+        found = [one for group in groups for one in members[group] if self._shows(one)]
         # A filter admits an asset with all its documents, so these need no check of their own.
         self._seen.update((document.id, document) for document in found)
         return found
+
+    def of_assets(self, assets: Collection[str]) -> Mapping[str, Sequence[Document]]:
+        """All documents of assets, whether or not they may be seen, by the asset."""
+        new = [asset for asset in assets if asset not in self._members]
+        if new:
+            self._members.update({asset: [] for asset in new} | self._store.of_assets(new))
+        return self._members
 
     def document(self, id_: str) -> Document:
         """A document that this gate has shown, perhaps without its text."""
@@ -124,7 +148,8 @@ class Gate:
 
     def _look_up(self, ids: Sequence[str]) -> None:
         self._seen.update(dict.fromkeys(ids))
-        for id_, document in self._store.passing(ids, self.where).items():
+        passing = self._store.passing(ids, self.where, during=self.during)
+        for id_, document in passing.items():
             right_kind = self.modality in (None, CHANNEL_OF_KIND[document.kind])
             if (
                 id_ not in self._hidden
@@ -132,6 +157,11 @@ class Gate:
                 and self._group(document) not in self._left_out
             ):
                 self._seen[id_] = document
+
+    def _shows(self, document: Document) -> bool:
+        """Whether it may be seen where its asset may."""
+        in_time = self.during is None or overlaps(document, self.during)
+        return in_time and document.id not in self._hidden
 
     def _group(self, document: Document) -> str:
         return document.asset if self.group_by == "asset" else document.id

@@ -131,7 +131,7 @@ def fuse(legs: Sequence[LegGroups], keys: Iterable[str]) -> list[Scored]:
         for leg in legs:
             best = leg.groups.get(key) or leg.beyond.get(key)
             if best is not None:
-                score += leg.weight * _worth(leg, best.score, best.rank)
+                score += leg.weight * worth(leg.background, best.score, best.rank)
         fused.append((score, key))
     return in_order(fused)
 
@@ -159,9 +159,28 @@ def promising(legs: Sequence[LegGroups]) -> list[Scored]:
     ceilings = [max(_at_floor(leg), 0.0) for leg in legs]
     for leg, ceiling in zip(legs, ceilings, strict=True):
         for key, best in leg.groups.items():
-            gained = leg.weight * _worth(leg, best.score, best.rank) - ceiling
+            gained = leg.weight * worth(leg.background, best.score, best.rank) - ceiling
             most[key] = most.get(key, sum(ceilings)) + gained
     return in_order((score, key) for key, score in most.items())
+
+
+def ceilings(legs: Sequence[LegGroups]) -> list[Scored]:
+    """Every asset that a leg has found, with the most that one moment of it can have, best first.
+
+    A leg that has a document of the asset needn't have one that covers the moment.
+    """
+    floors = {leg.name: _at_floor(leg) for leg in legs if leg.floor is not None}
+    most: list[Scored] = []
+    for key in {key: None for leg in legs for key in leg.groups}:
+        parts = []
+        for leg in legs:
+            best = leg.groups.get(key)
+            if best is not None:
+                parts.append(leg.weight * worth(leg.background, best.score, best.rank))
+            elif leg.name in floors:
+                parts.append(floors[leg.name])
+        most.append((_sum_at_most(parts), key))
+    return in_order(most)
 
 
 def surpassed(fused: Sequence[Scored], k: int, most: float) -> bool:
@@ -181,16 +200,20 @@ def bound(legs: Sequence[LegGroups]) -> float:
 
     Such a group is in at least one unfinished leg.
     """
-    floors = [_at_floor(leg) for leg in legs if leg.floor is not None]
-    positive = [floor for floor in floors if floor > 0]
-    return sum(positive) if positive else max(floors, default=float("-inf"))
+    return _sum_at_most([_at_floor(leg) for leg in legs if leg.floor is not None])
+
+
+def _sum_at_most(parts: Sequence[float]) -> float:
+    """The largest sum of some of the parts, of at least one."""
+    positive = [part for part in parts if part > 0]
+    return sum(positive) if positive else max(parts, default=float("-inf"))
 
 
 def _at_floor(leg: LegGroups) -> float:
     """The most that a leg gives to a group that it hasn't come to."""
     if leg.floor is None:
         return 0.0
-    return leg.weight * _worth(leg, leg.floor, len(leg.groups) + 1)
+    return leg.weight * worth(leg.background, leg.floor, len(leg.groups) + 1)
 
 
 def _leg_score(leg: LegGroups, key: str) -> LegScore | None:
@@ -198,14 +221,14 @@ def _leg_score(leg: LegGroups, key: str) -> LegScore | None:
     best = found or leg.beyond.get(key)
     if best is None:
         return None
-    worth = _worth(leg, best.score, best.rank)
-    standardised = None if leg.background is None else worth
+    value = worth(leg.background, best.score, best.rank)
+    standardised = None if leg.background is None else value
     rank = None if found is None else found.rank
-    return LegScore(leg.name, rank, best.score, standardised, leg.weight * worth, best.document)
+    return LegScore(leg.name, rank, best.score, standardised, leg.weight * value, best.document)
 
 
-def _worth(leg: LegGroups, score: float, rank: int) -> float:
+def worth(background: Background | None, score: float, rank: int) -> float:
     """What a place in a leg is worth, before the leg's weight."""
-    if leg.background is not None:
-        return (score - leg.background.mean) / leg.background.std
+    if background is not None:
+        return (score - background.mean) / background.std
     return (RECIPROCAL_OFFSET + 1) / (RECIPROCAL_OFFSET + rank) if rank <= RECIPROCAL_DEPTH else 0.0

@@ -15,13 +15,13 @@ from typing import Protocol
 
 from retrieval.errors import MissingPartError
 from retrieval.protocols import DocumentStore, VectorStore
-from retrieval.schema import Background, Channel, Filter, FloatArray, Ranking
+from retrieval.schema import Background, Channel, Document, FloatArray, Ranking
 
 from .backends import Backends
 from .encode import Missing, QueryVector
 from .filters import Gate
 from .fusion import RECIPROCAL_DEPTH, LegGroups
-from .grouping import collapse
+from .grouping import Best, collapse
 from .parse import Query
 
 _LEAST_SPREAD = 1e-6  # of cosines; below it a background tells nothing apart
@@ -47,6 +47,10 @@ class Leg(Protocol):
         """The `depth` best documents, some of which may be invisible; fewer if there are fewer."""
         ...
 
+    def through(self, gate: Gate) -> Leg:
+        """The same leg, for what another gate shows."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class VectorLeg:
@@ -64,6 +68,10 @@ class VectorLeg:
         """See `Leg`."""
         return self.gate.search(self.store, self.vector, depth)
 
+    def through(self, gate: Gate) -> VectorLeg:
+        """See `Leg`."""
+        return replace(self, gate=gate)
+
     def score(self, ids: Sequence[str]) -> Ranking:
         """Those documents of the channel alone, exactly, whatever their place."""
         return self.store.search(self.vector[None], len(ids), within=ids)[0]
@@ -75,14 +83,19 @@ class WordsLeg:
 
     words: str
     weight: float
-    where: Filter | None
+    gate: Gate
     store: DocumentStore
     name: str = "words"
     background: Background | None = None
 
     def search(self, depth: int) -> Ranking:
         """See `Leg`."""
-        return self.store.search(self.words, depth, where=self.where)
+        where, during = self.gate.where, self.gate.during
+        return self.store.search(self.words, depth, where=where, during=during)
+
+    def through(self, gate: Gate) -> WordsLeg:
+        """See `Leg`."""
+        return replace(self, gate=gate)
 
 
 class LegFailed(Exception):  # noqa: N818 (caught by the engine alone; not for users)
@@ -178,7 +191,7 @@ def _words_legs(backends: Backends, query: Query, gate: Gate, scale: float) -> l
     if not weight or gate.modality not in (None, "text"):
         return []
     words = " ".join(text for text, _ in texts)
-    return [WordsLeg(words, weight, gate.where, backends.documents)]
+    return [WordsLeg(words, weight, gate, backends.documents)]
 
 
 def first_depth(k: int) -> int:
@@ -206,3 +219,32 @@ def complete(leg: Leg, said: LegGroups, gate: Gate, keys: Sequence[str]) -> LegG
     with _asking(leg):
         ranking = leg.score(ids)
     return replace(said, beyond=collapse(ranking, gate.groups(ranking.ids)))
+
+
+def places(leg: Leg, gate: Gate) -> dict[str, Best]:
+    """The documents that get something by their rank in a leg that goes by ranks, each by its id.
+
+    Ranks are among what the gate shows. Raises `LegFailed`.
+    """
+    depth = first_depth(1)
+    while True:
+        with _asking(leg):
+            ranking = leg.search(depth)
+        groups = gate.groups(ranking.ids)
+        if len(groups) >= RECIPROCAL_DEPTH or len(ranking) < depth:
+            break
+        depth *= 4
+    scored = zip(ranking.ids, ranking.scores.tolist(), strict=True)
+    shown = [(id_, score) for id_, score in scored if id_ in groups]
+    ranked = enumerate(shown[:RECIPROCAL_DEPTH], start=1)
+    return {id_: Best(id_, score, rank) for rank, (id_, score) in ranked}
+
+
+def scores(leg: VectorLeg, documents: Sequence[Document]) -> dict[str, float]:
+    """What a leg scores those of the documents that its channel has. Raises `LegFailed`."""
+    ids = sorted(document.id for document in documents if document.channel == leg.channel)
+    if not ids:
+        return {}
+    with _asking(leg):
+        ranking = leg.score(ids)
+    return dict(zip(ranking.ids, ranking.scores.tolist(), strict=True))

@@ -36,6 +36,7 @@ _LABELS: Mapping[Kind, str] = {
     "passage": "passage",
 }
 CHANNELS: Mapping[Kind, str] = {"shot": "shots", "speech": "speech", "window": "sound"}
+EVER = Span(0.0, math.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,11 @@ class Moment:
         return f"{path}#{self.fragment}"
 
 
+def overlaps(document: Document, during: Span) -> bool:
+    """Whether a document has a time that overlaps another one."""
+    return _within(document, during) is not None
+
+
 def label(kind: Kind, span: Span | None = None) -> str:
     """A document's kind in a word for a person: shot, sound, speech, picture, passage, caption.
 
@@ -97,13 +103,35 @@ def label(kind: Kind, span: Span | None = None) -> str:
     return "caption" if kind == "passage" and span is None else _LABELS[kind]
 
 
+def silent(documents: Iterable[Document]) -> tuple[str, ...]:
+    """What an asset has no documents of: ``shots``, ``speech``, ``sound``; () without time."""
+    kinds = {document.kind for document in documents} & TIMED_KINDS
+    return tuple(name for kind, name in CHANNELS.items() if kinds and kind not in kinds)
+
+
+def clock(seconds: float) -> str:
+    """``1:02:03.4``; without hours where there are none: ``0:13.0``."""
+    minutes, tenths = divmod(round(seconds * 10), 600)
+    hours, minutes = divmod(minutes, 60)
+    rest = f"{tenths // 10:02}.{tenths % 10}"
+    return f"{hours}:{minutes:02}:{rest}" if hours else f"{minutes}:{rest}"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A moment, and which document of each leg counts at its peak; None: none does."""
+
+    moment: Moment
+    telling: tuple[str | None, ...]
+
+
 def moments(
     documents: Iterable[Document],
     legs: Sequence[Mapping[str, float]],
     *,
     during: Span | None = None,
     limit: int | None = None,
-) -> list[Moment]:
+) -> list[Found]:
     """The moments of one asset, best first, ties by time; they don't overlap.
 
     Args:
@@ -117,11 +145,13 @@ def moments(
     if not scored.documents:
         return []
     borders = np.unique(np.concatenate([scored.starts, scored.ends]))
-    scores = _segments(scored, borders)
+    scores, winners = _segments(scored, borders)
     found = []
     for peak, first, last in islice(_runs(scores), limit):
         start, end = float(borders[first]), float(borders[last + 1])
-        found.append(Moment(start, end, float(scores[peak]), _evidence(scored, start, end)))
+        moment = Moment(start, end, float(scores[peak]), _evidence(scored, start, end))
+        telling = (scored.documents[n].id if n >= 0 else None for n in winners[:, peak].tolist())
+        found.append(Found(moment, tuple(telling)))
     return found
 
 
@@ -140,17 +170,27 @@ class _Scored:
     gains: _Numbers
 
 
+def _within(document: Document, during: Span | None) -> Span | None:
+    """The part of a document's time that lies in another; None where there is no such part."""
+    span = document.span
+    if span is None or document.kind not in TIMED_KINDS:
+        return None
+    part = span if during is None else _common(span, during)
+    return part if part.start < part.end else None
+
+
+def _common(one: Span, other: Span) -> Span:
+    return Span(max(one.start, other.start), min(one.end, other.end))
+
+
 def _scored(
     documents: Iterable[Document], legs: Sequence[Mapping[str, float]], during: Span | None
 ) -> _Scored:
-    low, high = (during.start, during.end) if during else (-math.inf, math.inf)
     placed = []
     for document in documents:
-        if document.kind not in TIMED_KINDS or document.span is None:
-            continue
-        start, end = max(document.span.start, low), min(document.span.end, high)
-        if start < end and any(document.id in leg for leg in legs):
-            placed.append((start, end, document.id, document))
+        part = _within(document, during)
+        if part is not None and any(document.id in leg for leg in legs):
+            placed.append((part.start, part.end, document.id, document))
     placed.sort(key=lambda one: one[:3])
     gains = [[leg.get(id_, math.nan) for _, _, id_, _ in placed] for leg in legs]
     return _Scored(
@@ -161,18 +201,23 @@ def _scored(
     )
 
 
-def _segments(scored: _Scored, borders: _Numbers) -> _Numbers:
-    """The score of each segment between two borders; NaN where no document lies."""
+def _segments(scored: _Scored, borders: _Numbers) -> tuple[_Numbers, NDArray[np.int64]]:
+    """The score of each segment between two borders, NaN where no document lies.
+
+    And of each leg (rows) the number of its best document there, -1 where it has none.
+    """
     first = np.searchsorted(borders, scored.starts).tolist()
     last = np.searchsorted(borders, scored.ends).tolist()
+    winners = np.full((len(scored.gains), len(borders) - 1), -1, np.int64)
     total = np.full(len(borders) - 1, np.nan)
-    for gains in scored.gains:
-        best = np.full(len(total), np.nan)
-        for number in np.argsort(gains, kind="stable").tolist():  # so that the best is last; NaNs
-            if not math.isnan(gains[number]):
-                best[first[number] : last[number]] = gains[number]
+    for gains, winner in zip(scored.gains, winners, strict=True):
+        said = np.flatnonzero(~np.isnan(gains))
+        # Worst first, so that a better one comes over it; of equals the earliest stays.
+        for number in said[::-1][np.argsort(gains[said[::-1]], kind="stable")].tolist():
+            winner[first[number] : last[number]] = number
+        best = np.where(winner >= 0, gains[winner], np.nan)
         total = np.where(np.isnan(total), best, total + np.nan_to_num(best))
-    return total
+    return total, winners
 
 
 def _runs(scores: _Numbers) -> Iterator[tuple[int, int, int]]:

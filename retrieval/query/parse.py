@@ -78,6 +78,8 @@ class Query:
     Attributes:
         weights: how much each leg counts when they are fused.
         hidden: ids of documents that are not to be seen, as if they weren't there.
+        between: (start, end) in seconds of films and recordings; then only documents count that
+            overlap it, and what has no time is no answer. The end may be infinite.
 
     Raises:
         QueryError: it can't be asked; the message says why.
@@ -86,9 +88,16 @@ class Query:
     parts: tuple[Part, ...]
     weights: Weights = field(default_factory=Weights)
     hidden: frozenset[str] = frozenset()
+    between: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         _check(self.parts)
+        if self.between is not None and not 0 <= self.between[0] < self.between[1]:
+            start, end = self.between
+            raise QueryError(
+                f"There is no time between {start:g} and {end:g} seconds.",
+                advice="Give two times in seconds from the start, the earlier one first: 600, 750.",
+            )
 
     def __str__(self) -> str:
         first, *rest = self.parts

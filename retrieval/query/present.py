@@ -14,8 +14,10 @@ from typing import overload
 from retrieval.protocols import DocumentStore
 from retrieval.schema import (
     CHANNEL_OF_KIND,
+    TIMED_KINDS,
     Document,
     FieldValue,
+    Kind,
     Sighting,
     Span,
     is_here,
@@ -25,8 +27,9 @@ from retrieval.schema import (
 
 from .encode import Missing, Unread
 from .filters import Gate
-from .fusion import Fused, LegScore
-from .moments import Evidence, Moment
+from .fusion import LegScore
+from .moments import Evidence, Moment, clock
+from .timeline import Answer
 from .where import holds
 
 __all__ = ["Evidence", "Hit", "LegScore", "Moment", "Remarks", "Results", "present"]
@@ -48,11 +51,13 @@ class Hit:
         captions: those given at these places, in their order.
         fields: metadata at the first place.
         text: the document's, else that of the best one that has any, else a caption.
-        span: the document's part of the asset, if it isn't the whole.
+        span: the hit's part of the asset, if it isn't the whole: the moment's, else that of the
+            document. In seconds for the kinds of `TIMED_KINDS`, else in code points.
         legs: what each leg said of it, most telling first.
         moments: where in time the answer lies, best first; () for what has no time.
         silent: what the asset has no documents of and so wasn't asked: ``shots``, ``speech``,
             ``sound``; () for what has no time.
+        kind: of the document; see `moments.label`.
     """
 
     rank: int
@@ -68,6 +73,7 @@ class Hit:
     legs: tuple[LegScore, ...] = ()
     moments: tuple[Moment, ...] = ()
     silent: tuple[str, ...] = ()
+    kind: Kind | None = None
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -136,22 +142,23 @@ class Remarks:
 
 
 def present(
-    fused: Sequence[Fused],
+    answers: Sequence[Answer],
     gate: Gate,
     documents: DocumentStore,
     *,
     query: str,
     remarks: Remarks = Remarks(),
 ) -> Results:
-    """Make the result of the ranked groups that came through `gate`."""
-    shown = sorted({leg.document for group in fused for leg in group.legs})
+    """Make the result of what came through `gate`, ranked."""
+    shown = sorted({leg.document for answer in answers for leg in answer.fused.legs})
     whole = {id_: gate.document(id_) for id_ in shown} | documents.get(shown)
-    assets = [whole[group.legs[0].document].asset for group in fused]
+    assets = [whole[answer.fused.legs[0].document].asset for answer in answers]
     seen = documents.sightings(sorted(set(assets)))
     hits: list[Hit] = []
-    for group, asset in zip(fused, assets, strict=True):
+    for answer, asset in zip(answers, assets, strict=True):
         places = _matching_first(gate, seen.get(asset, []))
-        hits.append(_hit(len(hits) + 1, group, [whole[leg.document] for leg in group.legs], places))
+        best_first = [whole[leg.document] for leg in answer.fused.legs]
+        hits.append(_hit(len(hits) + 1, answer, best_first, places))
     return Results(
         tuple(hits),
         query,
@@ -162,13 +169,14 @@ def present(
 
 
 def _hit(
-    rank: int, group: Fused, best_first: Sequence[Document], sightings: Sequence[Sighting]
+    rank: int, answer: Answer, best_first: Sequence[Document], sightings: Sequence[Sighting]
 ) -> Hit:
+    group = answer.fused
     fields = sightings[0].fields if sightings else {}
     by_asset = group.key == best_first[0].asset
     modality = _modality(fields, best_first) if by_asset else ""
     own = [doc for doc in best_first if CHANNEL_OF_KIND[doc.kind] == modality]
-    best = (own or best_first)[0]
+    best = (own if own and not answer.is_moment else best_first)[0]
     captions = tuple(dict.fromkeys(text for place in sightings for text in place.captions))
     texts = (doc.text for doc in (best, *best_first) if doc.text is not None)
     return Hit(
@@ -181,8 +189,11 @@ def _hit(
         captions=captions,
         fields=fields,
         text=next(iter((*texts, *captions)), None),
-        span=best.span,
+        span=answer.moments[0].span if answer.is_moment else best.span,
         legs=group.legs,
+        moments=answer.moments,
+        silent=answer.silent,
+        kind=best.kind,
     )
 
 
@@ -213,7 +224,16 @@ def _cut(unread: Unread) -> str:
 def _place(hit: Hit) -> str:
     place = (hit.paths or hit.uris or (hit.asset,))[0]
     more = f" (+{len(hit.uris) - 1})" if len(hit.uris) > 1 else ""
-    return printable(place) + more
+    times = f"  {_times(hit)}" if _times(hit) else ""
+    return printable(place) + more + times
+
+
+def _times(hit: Hit) -> str:
+    """Where in its asset a hit lies: its moments, best first, or its document's time."""
+    spans = [moment.span for moment in hit.moments]
+    if not spans and hit.span is not None and hit.kind in TIMED_KINDS:
+        spans = [hit.span]
+    return ", ".join(f"{clock(span.start)}-{clock(span.end)}" for span in spans)
 
 
 def _html(text: str) -> str:

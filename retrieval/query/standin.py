@@ -1,8 +1,8 @@
 """Answering from vectors alone, while the document store can't be reached.
 
 Gets: a collection's back ends. Gives: back ends whose document store is a stand-in. Touches: read
-methods of vector stores that are `Knowing`. Never: a text, a path, a field but ``modality``; these
-are left out, and the result says so.
+methods of vector stores that are `Knowing`. Never: a text, a path, a time, or any field but
+``modality``; these are left out, and the result says so.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from retrieval.errors import MissingPartError, StoreUnreachableError
 from retrieval.protocols import DocumentStore, VectorStore
 from retrieval.schema import (
     CHANNEL_OF_KIND,
+    TIMED_KINDS,
     And,
     Compare,
     Document,
@@ -28,9 +29,11 @@ from retrieval.schema import (
     Or,
     Ranking,
     Sighting,
+    Span,
 )
 
 from .backends import AbsentStore, Backends
+from .moments import overlaps
 from .where import holds
 
 
@@ -87,9 +90,13 @@ class StandIn:
                 found[asset] += documents
         return dict(found)
 
-    def passing(self, ids: Sequence[str], where: Filter | None) -> dict[str, Document]:
-        """Those of the ids that are there and pass a filter on the modality."""
+    def passing(
+        self, ids: Sequence[str], where: Filter | None, *, during: Span | None = None
+    ) -> dict[str, Document]:
+        """Those of the ids that are there and pass a filter on the modality, and lie in a time."""
         documents = self.get(ids)
+        if during is not None:
+            documents = {id_: one for id_, one in documents.items() if self._lies_in(one, during)}
         if where is None:
             return documents
         if _fields_of(where) != {"modality"}:
@@ -101,6 +108,11 @@ class StandIn:
             for id_, document in documents.items()
             if holds(where, {"modality": modalities[document.asset]})
         }
+
+    def _lies_in(self, document: Document, during: Span) -> bool:
+        if document.span is None and document.kind in TIMED_KINDS:
+            raise self.error
+        return overlaps(document, during)
 
     def sightings(self, _: Sequence[str]) -> dict[str, list[Sighting]]:
         """None: nobody else knows where files are."""

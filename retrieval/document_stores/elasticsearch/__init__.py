@@ -31,7 +31,7 @@ import numpy as np
 from ...abilities import Record, Service
 from ...errors import CorruptError, EcholensError, FilterError, StoreUnreachableError
 from ...protocols import Place, Problem
-from ...schema import Document, FieldType, Filter, Ranking, Sighting, TooMany
+from ...schema import Document, FieldType, Filter, Ranking, Sighting, Span, TooMany
 from ...servers.address import parse
 from ...values import check_documents, check_sightings, is_id
 from ...words import query_terms
@@ -39,7 +39,7 @@ from . import checking, reading, records
 from . import rows as rows_of
 from .connection import PRODUCT, Action, Connection
 from .erasing import Eraser, pending
-from .filters import Query, admitted
+from .filters import Query, admitted, overlapping
 from .index import OPTIONS, PORT, open_index, writers_alias
 from .planning import Plan
 from .reading import of_sort
@@ -129,11 +129,17 @@ class ElasticsearchStore:
         return found
 
     def search(
-        self, words: str, k: int, *, where: Filter | None = None, channel: str | None = None
+        self,
+        words: str,
+        k: int,
+        *,
+        where: Filter | None = None,
+        channel: str | None = None,
+        during: Span | None = None,
     ) -> Ranking:
         """The k best documents by BM25 for any of the words."""
         terms = query_terms(words)
-        conditions = self._passing(where, channel)
+        conditions = _passing(where, channel, during)
         hits: list[reading.Hit] = []
         if terms and k > 0:
             asked = reading.for_words(self._connection, terms)
@@ -144,22 +150,29 @@ class ElasticsearchStore:
         return Ranking(tuple(_id(hit["_id"]) for hit in hits), scores)
 
     def select(
-        self, where: Filter | None, limit: int, *, channel: str | None = None
+        self,
+        where: Filter | None,
+        limit: int,
+        *,
+        channel: str | None = None,
+        during: Span | None = None,
     ) -> list[str] | TooMany:
         """Sorted ids of all documents that pass, or `TooMany`."""
-        query = of_sort("d", *self._passing(where, channel))
+        query = of_sort("d", *_passing(where, channel, during))
         with self._asking(where):
             found = list(islice(reading.keys(self._connection, query), limit + 1))
         return TooMany(limit) if len(found) > limit else [_id(key) for key in found]
 
-    def passing(self, ids: Sequence[str], where: Filter | None) -> dict[str, Document]:
+    def passing(
+        self, ids: Sequence[str], where: Filter | None, *, during: Span | None = None
+    ) -> dict[str, Document]:
         """Those of the ids that are there and pass, without their spans and texts."""
         found: dict[str, Document] = {}
         wanted = [document_key(id_) for id_ in ids if is_id(id_)]
         with self._asking(where):
             for start in range(0, len(wanted), reading.IDS):
                 these: Query = {"terms": {"key": wanted[start : start + reading.IDS]}}
-                query = of_sort("d", these, admitted(where))
+                query = of_sort("d", these, *_passing(where, None, during))
                 for outline in map(outline_of, reading.outlines(self._connection, query)):
                     found[outline.id] = outline
         return found
@@ -241,9 +254,6 @@ class ElasticsearchStore:
         name = self._connection.name
         self._connection.ask(lambda client: client.indices.refresh(index=name))
 
-    def _passing(self, where: Filter | None, channel: str | None) -> list[Query]:
-        return [admitted(where), *_of_channel(channel)]
-
     def _of_assets(self, sort: str, assets: Sequence[str]) -> Iterator[rows_of.Row]:
         for condition in reading.in_pieces([asset for asset in assets if is_id(asset)]):
             yield from reading.rows(self._connection, of_sort(sort, condition))
@@ -305,6 +315,12 @@ def _id(key: str) -> str:
 
 def _uri(sighting: Sighting) -> str:
     return sighting.uri
+
+
+def _passing(where: Filter | None, channel: str | None, during: Span | None) -> list[Query]:
+    """The conditions that a document passes a filter, is of a channel, and lies in a time."""
+    in_time = [] if during is None else [overlapping(during)]
+    return [admitted(where), *_of_channel(channel), *in_time]
 
 
 def _of_channel(channel: str | None) -> list[Query]:

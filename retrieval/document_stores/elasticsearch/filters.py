@@ -11,11 +11,12 @@ values (``IN``) are one clause, however many they are.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Any
 
 from ...errors import FilterError
-from ...schema import And, Compare, Exists, Filter, Like, Not, Or
+from ...schema import And, Compare, Exists, Filter, Like, Not, Or, Span
 from ...values import check_unicode, comparable
 from .tokens import VALUES, after, beginning, presence, token
 
@@ -39,6 +40,12 @@ def admitted(where: Filter | None) -> Query:
     if where is None:
         return {"term": {"seen": True}}
     return {"nested": {"path": "sightings", "query": compiled(where), "score_mode": "none"}}
+
+
+def overlapping(during: Span) -> Query:
+    """The query for documents that overlap a time; those of films and recordings alone have one."""
+    end = {"lt": during.end} if math.isfinite(during.end) else {}
+    return {"range": {"time": {"gte": during.start, **end, "relation": "intersects"}}}
 
 
 def compiled(where: Filter) -> Query:

@@ -40,6 +40,7 @@ PROPERTIES: dict[str, Any] = {
     "channel": _TERM,
     "kind": {"type": "keyword", "index": False},
     "seen": {"type": "boolean", "doc_values": False},  # whether its asset has a sighting
+    "time": {"type": "double_range", "coerce": False},  # in seconds, see `_add_properties`
     "words": {"type": "text", "analyzer": "terms", "index_options": "freqs"},
     "sightings": {"type": "nested", "properties": {VALUES.rpartition(".")[2]: _UNSORTED}},
     "uri": _TERM,
@@ -67,6 +68,8 @@ def open_index(connection: Connection, place: Place) -> None:
             raise connection.missing()
         found = _make(connection)
     _check(connection, found)
+    if not place.read_only:
+        _add_properties(connection, found)
 
 
 def writers_alias(name: str, token: str | None = None) -> str:
@@ -137,6 +140,16 @@ def _make(connection: Connection) -> dict[str, Any]:
     if found is None:
         raise connection.missing()
     return found
+
+
+def _add_properties(connection: Connection, found: dict[str, Any]) -> None:
+    """What an index of an earlier version doesn't search yet; it holds no row that has it."""
+    known = found["mappings"].get("properties", {})
+    new = {name: how for name, how in PROPERTIES.items() if name not in known}
+    if new:
+        connection.ask(
+            lambda client: client.indices.put_mapping(index=connection.name, properties=new)
+        )
 
 
 def _check(connection: Connection, found: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from ...schema import Document, FieldType, FieldValue, Sighting, Span, field_type
+from ...schema import TIMED_KINDS, Document, FieldType, FieldValue, Sighting, Span, field_type
 from ...values import kept_value
 from ...words import index_terms
 from .connection import Action
@@ -58,6 +58,8 @@ def document_row(document: Document, carries: list[Row]) -> Row:
     }
     if document.span is not None:
         row["span"] = [document.span.start, document.span.end]
+        if document.kind in TIMED_KINDS and document.span.start < document.span.end:
+            row["time"] = {"gte": document.span.start, "lt": document.span.end}
     if document.text is not None:
         row["text"] = document.text
         row["words"] = terms_of(document.text)

@@ -31,7 +31,7 @@ import numpy as np
 from ... import sqlite_files
 from ...errors import CorruptError, StoreUnreachableError
 from ...protocols import Place, Problem
-from ...schema import Document, FieldType, Filter, Ranking, Sighting, TooMany
+from ...schema import TIMED_KINDS, Document, FieldType, Filter, Ranking, Sighting, Span, TooMany
 from ...words import query_terms
 from . import file as sqlite_file
 from . import rows as rows_of
@@ -46,6 +46,11 @@ _FIELDS = """
 SELECT name, type FROM fields f
 WHERE EXISTS (SELECT 1 FROM field_values v WHERE v.field = f.number) ORDER BY number DESC
 """
+
+_TIMED = ", ".join(f"'{kind}'" for kind in sorted(TIMED_KINDS))
+_DURING = (
+    f"d.kind IN ({_TIMED}) AND d.span_start < d.span_end AND d.span_end > ? AND d.span_start < ?"
+)
 
 _DOCUMENTS_WITH_WORDS = """
 SELECT d.id, d.text, w.terms FROM documents d LEFT JOIN words w ON w.rowid = d.number
@@ -133,13 +138,19 @@ class SqliteStore:
         return {asset: list(its) for asset, its in groupby(found, key=lambda s: s.asset)}
 
     def search(
-        self, words: str, k: int, *, where: Filter | None = None, channel: str | None = None
+        self,
+        words: str,
+        k: int,
+        *,
+        where: Filter | None = None,
+        channel: str | None = None,
+        during: Span | None = None,
     ) -> Ranking:
         """The k best documents by BM25 for any of the words."""
         terms = query_terms(words)
         rows: list[Any] = []
         if terms and k > 0:
-            condition = _passing(admitted(where, "of_each"), channel)
+            condition = _passing(admitted(where, "of_each"), channel, during)
             sql = _SEARCH.format(condition=condition.sql)
             match = " OR ".join(f'"{term}"' for term in terms)
             rows = self._read(sql, match, *condition.parameters, k)
@@ -147,17 +158,24 @@ class SqliteStore:
         return Ranking(tuple(row[0].hex() for row in rows), scores)
 
     def select(
-        self, where: Filter | None, limit: int, *, channel: str | None = None
+        self,
+        where: Filter | None,
+        limit: int,
+        *,
+        channel: str | None = None,
+        during: Span | None = None,
     ) -> list[str] | TooMany:
         """Sorted ids of all documents that pass, or `TooMany`."""
-        condition = _passing(admitted(where, "of_all"), channel)
+        condition = _passing(admitted(where, "of_all"), channel, during)
         sql = f"SELECT d.id FROM documents d WHERE {condition.sql} LIMIT ?"
         rows = self._read(sql, *condition.parameters, limit + 1)
         return TooMany(limit) if len(rows) > limit else sorted(row[0].hex() for row in rows)
 
-    def passing(self, ids: Sequence[str], where: Filter | None) -> dict[str, Document]:
+    def passing(
+        self, ids: Sequence[str], where: Filter | None, *, during: Span | None = None
+    ) -> dict[str, Document]:
         """Those of the ids that are there and pass, without their spans and texts."""
-        condition = admitted(where, "of_each")
+        condition = _passing(admitted(where, "of_each"), during=during)
         sql = f"SELECT {OUTLINE} FROM documents d WHERE d.id {IDS} AND {condition.sql}"
         found = self._documents(sql, listed(ids), *condition.parameters)
         return {document.id: document for document in found}
@@ -263,9 +281,13 @@ def _problems(connection: sqlite3.Connection) -> Iterator[Problem]:
             yield Problem(id_.hex(), "the words kept for it are not those of its text")
 
 
-def _passing(condition: Condition, channel: str | None) -> Condition:
-    """`condition`, and of that channel."""
-    if channel is None:
-        return condition
-    sql = f"{condition.sql} AND d.channel = ?"
-    return Condition(sql, (*condition.parameters, channel))
+def _passing(
+    condition: Condition, channel: str | None = None, during: Span | None = None
+) -> Condition:
+    """`condition`, and of that channel, and in that time."""
+    sql, parameters = condition.sql, condition.parameters
+    if channel is not None:
+        sql, parameters = f"{sql} AND d.channel = ?", (*parameters, channel)
+    if during is not None:
+        sql, parameters = f"{sql} AND {_DURING}", (*parameters, during.start, during.end)
+    return Condition(sql, parameters)
