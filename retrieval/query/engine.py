@@ -17,7 +17,7 @@ from typing import Literal
 
 from retrieval.errors import MissingPartError, QueryError
 from retrieval.registry import MODALITIES
-from retrieval.schema import Compare, Filter, Modality, Span
+from retrieval.schema import CHANNEL_OF_KIND, Channel, Compare, Filter, Modality, Span
 
 from .backends import Backends
 from .encode import Missing, encode
@@ -96,7 +96,7 @@ def _answer(backends: Backends, asked: _Asked, down: MissingPartError | None = N
     if of_assets is not None:
         where = both(Compare("modality", "=", of_assets), where)
 
-    channels = [c for c in backends.manifest.channels if of_documents in (None, c.modality)]
+    channels = _channels(backends, query, of_documents)
     encoded = encode(backends, query, channels)
     examples = encoded.examples
     gate = Gate(
@@ -107,6 +107,7 @@ def _answer(backends: Backends, asked: _Asked, down: MissingPartError | None = N
         left_out={d.asset for d in examples} if group_by == "asset" else (),
         hidden=query.hidden.union(() if group_by == "asset" else (d.id for d in examples)),
     )
+    gate.kinds = query.kinds
     if query.between or group_by == "moment":
         gate = gate.in_time(Span(*query.between) if query.between else EVER)
     opened = open_legs(backends, query, encoded.vectors, channels, gate)
@@ -121,6 +122,16 @@ def _answer(backends: Backends, asked: _Asked, down: MissingPartError | None = N
         missing = (Missing(f"What the document store knows ({known})", down), *told)
     remarks = Remarks(opened.notes, encoded.unread, missing)
     return present(answers, gate, backends.documents, query=str(query), remarks=remarks)
+
+
+def _channels(backends: Backends, query: Query, modality: Modality | None) -> list[Channel]:
+    """The channels that have what may be found: documents of a modality, of the query's kinds."""
+    telling = {CHANNEL_OF_KIND[kind] for kind in query.kinds or CHANNEL_OF_KIND}
+    return [
+        channel
+        for channel in backends.manifest.channels
+        if channel.modality in telling and modality in (None, channel.modality)
+    ]
 
 
 _Rank = Callable[[Sequence[Leg], Gate, int], list[Answer]]

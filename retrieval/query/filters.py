@@ -24,6 +24,7 @@ from retrieval.schema import (
     Document,
     Filter,
     FloatArray,
+    Kind,
     Modality,
     Ranking,
     Span,
@@ -65,6 +66,7 @@ class Gate:
         """
         self.where = where
         self.during: Span | None = None  # see `in_time`
+        self.kinds: frozenset[Kind] = frozenset()  # of documents that may be seen; empty: all
         self._store = documents
         self.group_by = group_by
         self._admitted: Sequence[str] | TooMany | None = None  # None: not asked yet
@@ -85,6 +87,7 @@ class Gate:
             hidden=self._hidden,
         )
         gate.during = during
+        gate.kinds = self.kinds
         gate._members = self._members  # whole, whatever is shown of them
         return gate
 
@@ -114,7 +117,7 @@ class Gate:
         return admitted
 
     def _lets_through(self, ids: Sequence[str]) -> bool:
-        everything = self.where is None and self.during is None
+        everything = self.where is None and self.during is None and not self.kinds
         return everything or len(self.groups(ids)) * SPARSE >= len(ids)
 
     def groups(self, ids: Sequence[str]) -> dict[str, str]:
@@ -150,10 +153,11 @@ class Gate:
         self._seen.update(dict.fromkeys(ids))
         passing = self._store.passing(ids, self.where, during=self.during)
         for id_, document in passing.items():
-            right_kind = self.modality in (None, CHANNEL_OF_KIND[document.kind])
+            right_modality = self.modality in (None, CHANNEL_OF_KIND[document.kind])
             if (
                 id_ not in self._hidden
-                and right_kind
+                and right_modality
+                and self._counts(document)
                 and self._group(document) not in self._left_out
             ):
                 self._seen[id_] = document
@@ -161,7 +165,10 @@ class Gate:
     def _shows(self, document: Document) -> bool:
         """Whether it may be seen where its asset may."""
         in_time = self.during is None or overlaps(document, self.during)
-        return in_time and document.id not in self._hidden
+        return in_time and document.id not in self._hidden and self._counts(document)
+
+    def _counts(self, document: Document) -> bool:
+        return not self.kinds or document.kind in self.kinds
 
     def _group(self, document: Document) -> str:
         return document.asset if self.group_by == "asset" else document.id

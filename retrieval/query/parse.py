@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from retrieval.errors import QueryError
-from retrieval.schema import FloatArray, Modality
+from retrieval.schema import FloatArray, Kind, Modality
 
 from .fusion import Weights
 
@@ -80,6 +80,7 @@ class Query:
         hidden: ids of documents that are not to be seen, as if they weren't there.
         between: (start, end) in seconds of films and recordings; then only documents count that
             overlap it, and what has no time is no answer. The end may be infinite.
+        kinds: of documents that count, such as ``speech`` alone; empty: all.
 
     Raises:
         QueryError: it can't be asked; the message says why.
@@ -89,6 +90,7 @@ class Query:
     weights: Weights = field(default_factory=Weights)
     hidden: frozenset[str] = frozenset()
     between: tuple[float, float] | None = None
+    kinds: frozenset[Kind] = frozenset()
 
     def __post_init__(self) -> None:
         _check(self.parts)
