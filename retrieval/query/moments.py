@@ -81,7 +81,7 @@ class Moment:
     @property
     def fragment(self) -> str:
         """The W3C media fragment: ``t=13.0,24.5``."""
-        return f"t={round(self.start, 3)},{round(self.end, 3)}"
+        return f"t={round(float(self.start), 3)},{round(float(self.end), 3)}"
 
     def link(self, path: str) -> str:
         """A deep link, which players and browsers open at the moment: ``film.mp4#t=13.0,24.5``."""
