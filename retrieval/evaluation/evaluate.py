@@ -28,7 +28,7 @@ from .measures import parse_measure, values_of, with_unfindable
 from .options import EvaluateOptions
 from .perturb import Change
 from .placed import ranks_among
-from .qrels import COPIES, judged
+from .qrels import judged, tells_copies
 from .schema import (
     IMAGE_TO_TEXT,
     TEXT_TO_IMAGE,
@@ -128,7 +128,7 @@ def evaluate(
                 if task.change is None:
                     recalls += searching.index_recall(vectors)
                     sections[f"searchable, {task.direction.direction}"] = searching.searchable()
-    copies = [f"Merged: {one}." for one in dataset.problems if one.what == COPIES]
+    copies = [f"Merged: {one}." for one in dataset.problems if tells_copies(one)]
     return Evaluation(
         card=sections,
         measurements=tuple(rows),
@@ -211,7 +211,7 @@ def _problems(dataset: Dataset, plans: Sequence[_Plan]) -> tuple[Problem, ...]:
     """Those of the data, and of its other direction; copies are no fault."""
     known = {one.what: one for plan in plans for one in plan.data.problems}
     known |= {one.what: one for one in dataset.problems}
-    return tuple(one for one in known.values() if one.what != COPIES)
+    return tuple(one for one in known.values() if not tells_copies(one))
 
 
 def _vectors(

@@ -8,10 +8,10 @@ All times are in seconds from the film's beginning, windows half-open as `schema
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..schema import FieldValue
-from .schema import Item, Problem
+from .schema import Dataset, Item
 
 Window = tuple[float, float]
 CLIP_S = 2.0  # seconds of a clip that people judged how telling it is (QVHighlights)
@@ -53,20 +53,42 @@ class MomentQuery:
 
 @dataclass(frozen=True, slots=True)
 class MomentSet:
-    """Questions and the films that they are about.
+    """Questions and the films that they are about, each with its windows.
 
     Attributes:
-        name: for the report: the file it was read from.
-        queries: each about a film that is there (others are problems).
-        films: in the order of the data set.
-        problems: what was left out, none of it in silence.
+        data: the questions, the films, and which film each question is about.
+        answers: by question, the windows of its film, and how telling the clips are. A question
+            without windows is one of `data` alone.
     """
 
-    name: str
-    queries: tuple[MomentQuery, ...]
-    films: tuple[Item, ...]
-    split: str = ""
-    problems: tuple[Problem, ...] = ()
+    data: Dataset
+    answers: Mapping[str, tuple[tuple[Window, ...], Saliency | None]]
+
+    @property
+    def name(self) -> str:
+        """What it was read from."""
+        return self.data.name
+
+    @property
+    def films(self) -> tuple[Item, ...]:
+        """In the order of the data set."""
+        return self.data.corpus
+
+    @property
+    def queries(self) -> tuple[MomentQuery, ...]:
+        """Those that have windows."""
+        found = []
+        for item in self.data.queries:
+            windows, saliency = self.answers.get(item.id, ((), None))
+            if windows:
+                film = next(name for name, gain in self.data.qrels[item.id].items() if gain > 0)
+                asked = MomentQuery(item.id, item.text, film, windows, saliency, item.fields)
+                found.append(asked)
+        return tuple(found)
+
+    def of(self, data: Dataset) -> MomentSet:
+        """The same windows, of what is left of the data set."""
+        return replace(self, data=data)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,9 @@ import numpy as np
 
 from ..errors import UsageError
 from .datasets.files import filled_lines, malformed
-from .schema import EXAMPLES, Dataset, Item, Judged, Problem, Qrels
+from .schema import EXAMPLES, NOUNS, Dataset, Item, Judged, Problem, Qrels
 
-COPIES = "images that are copies of another"
+_COPIES = "that are copies of another"
 
 
 def read_qrels(path: Path) -> Qrels:
@@ -79,8 +79,9 @@ def turned(dataset: Dataset) -> Dataset:
         )
     kept = {item.id for item in queries}
     left = [item.id for item in dataset.corpus if item.id not in kept]
-    pictures = dataset.corpus[0].modality == "image"
-    what = "images without a caption" if pictures else "queries without a relevant document"
+    noun = NOUNS[dataset.corpus[0].modality]
+    pictures = dataset.corpus[0].media is not None
+    what = f"{noun} without a caption" if pictures else "queries without a relevant document"
     return replace(
         dataset,
         queries=queries,
@@ -128,13 +129,20 @@ def merged(dataset: Dataset, key_of: Mapping[str, str]) -> Dataset:
             first = corpus_ids.get(document, document)
             union[first] = max(gain, union.get(first, gain))
     copies = [one for ids in (query_ids, corpus_ids) for one, first in ids.items() if one != first]
+    media = next((i for i in (*dataset.corpus, *dataset.queries) if i.media is not None), None)
+    noun, problems = NOUNS[media.modality if media else "image"], dataset.problems
     return replace(
         dataset,
         queries=queries,
         corpus=corpus,
         qrels=qrels,
-        problems=_told(dataset.problems, COPIES, copies) if copies else dataset.problems,
+        problems=_told(dataset.problems, f"{noun} {_COPIES}", copies) if copies else problems,
     )
+
+
+def tells_copies(problem: Problem) -> bool:
+    """Whether it is about copies, which are no fault of the data."""
+    return problem.what.endswith(_COPIES)
 
 
 def fold(dataset: Dataset, number: int, count: int) -> Dataset:
@@ -151,7 +159,7 @@ def fold(dataset: Dataset, number: int, count: int) -> Dataset:
     Raises:
         UsageError: there is no such part, or nothing in it is asked for.
     """
-    asking = dataset.queries[0].modality == "image" != dataset.corpus[0].modality
+    asking = dataset.queries[0].media is not None and dataset.corpus[0].media is None
     pictures = dataset.queries if asking else dataset.corpus
     size = len(pictures)
     if not 0 <= number < count <= size:
@@ -195,7 +203,7 @@ def _first_of_each(
     first: dict[str, str] = {}
     stands_for: dict[str, str] = {}
     for item in items:
-        if item.modality == "image" and item.id in key_of:
+        if item.media is not None and item.id in key_of:
             stands_for[item.id] = first.setdefault(key_of[item.id], item.id)
     return tuple(one for one in items if stands_for.get(one.id, one.id) == one.id), stands_for
 

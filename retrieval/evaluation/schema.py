@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -25,10 +26,14 @@ Qrels = Mapping[str, Mapping[str, float]]  # query id -> id in the corpus -> gai
 EXAMPLES = 5  # ids or names that a `Problem` gives
 TEXT_TO_IMAGE, IMAGE_TO_TEXT = "text to image", "image to text"  # directions
 WAYS = ("deployed", "exact", "run")  # the first that a direction has stands for it
+TIMED: frozenset[Modality] = frozenset({"video", "audio"})  # what has a length in seconds
+NOUNS: Mapping[Modality, str] = MappingProxyType(  # what problems and messages call them
+    {"image": "images", "text": "texts", "video": "videos", "audio": "sounds"}
+)
 
 
 class Media(Protocol):
-    """Where the bytes of a picture are."""
+    """Where the bytes of a picture, a film or a sound are."""
 
     @property
     def name(self) -> str:
@@ -46,13 +51,13 @@ class Media(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing of a data set: a caption, a passage, a picture.
+    """One thing of a data set: a caption, a passage, a picture, a film, a sound.
 
     Attributes:
         id: in the data set, or the asset's when copies of one picture were merged.
-        text: of a text; "" for a picture.
-        media: of a picture; None for a text.
-        asset: SHA-256 of a picture's bytes, in hex, once they were read.
+        text: of a text; "" for anything else.
+        media: of a picture, a film or a sound; None for a text.
+        asset: SHA-256 of its bytes, in hex, once they were read.
         fields: what slices go by: ``language``, ``split``, columns of a table.
     """
 
@@ -65,7 +70,7 @@ class Item:
 
     @property
     def content(self) -> str:
-        """What its vector depends on: the text, or the picture's `asset`."""
+        """What its vector depends on: the text, or the `asset`."""
         return self.text if self.media is None else self.asset
 
 

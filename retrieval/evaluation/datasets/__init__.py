@@ -1,8 +1,8 @@
 """Data sets: queries, a corpus and their judgements, from the layouts that the field uses.
 
-Gets: ``FORMAT:PATH``, or a path whose format shows. Gives: a `Dataset`, or its `Content`. Touches:
-what the reader of the format does; only that one is loaded when the format is named. Never: opens
-a picture; drops anything in silence (`Dataset.problems`).
+Gets: ``FORMAT:PATH``, or a path whose format shows. Gives: a `Dataset`, a `MomentSet` or the
+`Content` of one. Touches: what the reader of the format does; only that one is loaded when the
+format is named. Never: opens a picture; drops anything in silence (`Dataset.problems`).
 
 A new format is one module with ``recognises(path)`` and ``read(path, options)``, and one line here.
 """
@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ...errors import UsageError
+from ..moments import MomentSet
 from ..schema import Dataset
 from .gather import CaptionsFile, Content, DatasetOptions, gather
 from .pictures import at_home, refuse_escapes
@@ -29,7 +30,9 @@ __all__ = [
     "CaptionsFile",
     "Content",
     "DatasetOptions",
+    "has_moments",
     "open_dataset",
+    "open_moments",
     "read_content",
 ]
 
@@ -38,11 +41,16 @@ _OF_PICTURES = ("images", "split", "captions", "per_image")
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One format: ``module:function`` of its reader, one line about it, the options it takes."""
+    """One format: ``module:function`` of its reader, one line about it, the options it takes.
+
+    Attributes:
+        moments: ``module:function`` of what reads the windows of its films, if it has any.
+    """
 
     target: str
     about: str
     options: tuple[str, ...] = _OF_PICTURES
+    moments: str = ""
 
 
 # In the order in which they are tried on a path.
@@ -57,6 +65,34 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             "retrieval.evaluation.datasets.beir:read",
             "a folder with corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv",
             ("images", "split"),
+        ),
+        "msrvtt": Format(
+            "retrieval.evaluation.datasets.msrvtt:read",
+            "MSR-VTT: MSRVTT_JSFUSION_test.csv (1k-A), MSRVTT_data.json",
+            (*_OF_PICTURES, "split_file"),
+        ),
+        "didemo": Format(
+            "retrieval.evaluation.datasets.didemo:read",
+            "DiDeMo: train_data.json, val_data.json, test_data.json",
+            moments="retrieval.evaluation.datasets.didemo:read_moments",
+        ),
+        "qvhighlights": Format(
+            "retrieval.evaluation.datasets.qvhighlights:read",
+            "QVHighlights, or one's own: JSONL with query, vid and relevant_windows",
+            moments="retrieval.evaluation.datasets.qvhighlights:read",
+        ),
+        "charades": Format(
+            "retrieval.evaluation.datasets.charades:read",
+            "Charades-STA: VIDEO START END##A sentence.",
+            moments="retrieval.evaluation.datasets.charades:read",
+        ),
+        "msvd": Format(
+            "retrieval.evaluation.datasets.msvd:read",
+            "MSVD: AllVideoDescriptions.txt, with its lists of splits beside it",
+        ),
+        "audiocaps": Format(
+            "retrieval.evaluation.datasets.audiocaps:read",
+            "AudioCaps: audiocap_id,youtube_id,start_time,caption",
         ),
         "karpathy": Format(
             "retrieval.evaluation.datasets.karpathy:read",
@@ -77,7 +113,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         ),
         "table": Format(
             "retrieval.evaluation.datasets.table:read",
-            "CSV, TSV or JSONL with a column of pictures and one of captions",
+            "CSV, TSV or JSONL with a column of files and one of captions; Clotho",
         ),
     }
 )
@@ -105,6 +141,41 @@ def open_dataset(source: str | Path, options: DatasetOptions | None = None) -> D
     if options.captions:
         content = translated(content, [(one, read_content(one.source)) for one in options.captions])
     return gather(content, options)
+
+
+def open_moments(source: str | Path, options: DatasetOptions | None = None) -> MomentSet:
+    """Read the questions of a data set with the windows of films that answer them.
+
+    Args:
+        source: as for `open_dataset`.
+        options: how it is read.
+
+    Raises:
+        UsageError: as `open_dataset` does; or the format knows no windows.
+    """
+    options = options or DatasetOptions()
+    name, path = _format_of(source)
+    if not FORMATS[name].moments:
+        having = ", ".join(sorted(one for one in FORMATS if FORMATS[one].moments))
+        raise UsageError(
+            f"{path}, in the format `{name}`, has no moments.", advice=f"Formats with: {having}."
+        )
+    _refuse_unfit(name, options)
+    content = _reader(FORMATS[name].moments)(path, options)
+    assert isinstance(content, Content)
+    refuse_escapes(path, (picture.name for picture in content.pictures))
+    captions = [caption for picture in content.pictures for caption in picture.captions]
+    answers = {one.id: (one.windows, one.saliency) for one in captions if one.windows}
+    return MomentSet(gather(content, options), answers)
+
+
+def has_moments(source: str | Path) -> bool:
+    """Whether a data set has windows of films: whether `open_moments` is for it.
+
+    Raises:
+        UsageError: the format is unknown.
+    """
+    return bool(FORMATS[_format_of(source)[0]].moments)
 
 
 def read_content(source: str | Path, options: DatasetOptions | None = None) -> Content:
@@ -137,7 +208,7 @@ def _lists_files(name: str) -> bool:
 
 def _read(name: str, path: Path, options: DatasetOptions) -> Content | Dataset:
     _refuse_unfit(name, options)
-    content = _reader(name)(path, options)
+    content = _reader(FORMATS[name].target)(path, options)
     if isinstance(content, Content):
         refuse_escapes(path, (picture.name for picture in content.pictures))
     return content
@@ -177,9 +248,10 @@ def _known() -> str:
     return f"Write FORMAT:PATH; formats: {', '.join(sorted(FORMATS))}."
 
 
-def _reader(name: str) -> Callable[[Path, DatasetOptions], Content | Dataset]:
+def _reader(target: str) -> Callable[[Path, DatasetOptions], Content | Dataset]:
+    module, _, function = target.partition(":")
     reader: Callable[[Path, DatasetOptions], Content | Dataset] = getattr(
-        _module(name), FORMATS[name].target.partition(":")[2]
+        importlib.import_module(module), function
     )
     return reader
 

@@ -1,9 +1,11 @@
-"""What the readers share: pictures with captions as they were read become a `Dataset`.
+"""What the readers share: pictures, films or sounds with captions become a `Dataset`.
 
 Gets: a reader's `Content` and the user's options. Gives: a `Dataset`, in which everything that was
-left out is a counted `Problem`. Touches: about one stat a picture. Never: opens a picture.
+left out is a counted `Problem`. Touches: about one stat a file. Never: opens one.
 
-Texts ask for pictures here; `retrieval.evaluation.qrels.turned` gives the other direction.
+Texts ask here, for pictures, films or sounds; `retrieval.evaluation.qrels.turned` gives the other
+direction. Where a data set has classes instead of captions, a class is one question, and everything
+in it answers.
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...errors import UsageError
-from ...schema import FieldValue, printable
-from ..schema import EXAMPLES, Dataset, Item, Media, Problem
+from ...schema import FieldValue, Modality, printable
+from ..moments import Saliency, Window
+from ..schema import EXAMPLES, NOUNS, Dataset, Item, Media, Problem
 from .files import mended
 from .pictures import at_home, folder_of
 
@@ -49,9 +52,11 @@ class DatasetOptions:
     """How a data set is read. In its paths ``~`` is the user's home.
 
     Attributes:
-        images: the folder of its pictures; None looks in the usual places beside the captions.
+        images: the folder of its pictures, films or sounds; None looks in the usual places beside
+            the captions.
         split: None takes the only one there is, else ``test``.
-        split_file: Karpathy's JSON, beside captions in COCO's format.
+        split_file: Karpathy's JSON, beside captions in COCO's format; the list of the test videos
+            of MSR-VTT, such as 1k-A.
         captions: files of captions for the same pictures, in other languages; all of them take
             the place of the data set's own.
         per_image: only the first so many captions of each picture, and of each language. 5 is the
@@ -105,20 +110,25 @@ class Caption:
 
     Attributes:
         fields: ``language`` where it is known, ``index`` among its picture's captions, columns.
+        windows: the parts of the film that it describes; () for one of the whole.
+        saliency: how telling its clips are, where people judged that.
     """
 
     id: str
     text: str
     fields: Mapping[str, FieldValue] = field(default_factory=dict)
+    windows: tuple[Window, ...] = ()
+    saliency: Saliency | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture as the data set lists it.
+    """A picture, a film or a sound as the data set lists it.
 
     Attributes:
         name: relative to the folder of pictures.
         media: of a picture that is no file of that folder.
+        also: other names that its file may have.
     """
 
     id: str
@@ -126,6 +136,7 @@ class Picture:
     captions: Sequence[Caption]
     split: str = ""
     media: Media | None = None
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +147,8 @@ class Content:
         path: what was read.
         ids: as in `Dataset.ids`.
         of_split: problems that only count when that split is taken.
+        modality: of what it calls pictures.
+        classes: whether its captions are names of classes: equal ones are one question then.
     """
 
     path: Path
@@ -143,6 +156,8 @@ class Content:
     problems: Problems
     ids: str = ""
     of_split: Mapping[str, Problems] = field(default_factory=dict)
+    modality: Modality = "image"
+    classes: bool = False
 
 
 def gather(content: Content, options: DatasetOptions) -> Dataset:
@@ -153,29 +168,34 @@ def gather(content: Content, options: DatasetOptions) -> Dataset:
             a caption.
     """
     counts = Counter(picture.split for picture in content.pictures)
-    split = choose(content.path, list(counts), options.split, lambda name: counts[name])
+    noun = NOUNS[content.modality]
+    split = choose(content.path, list(counts), options.split, lambda name: counts[name], noun)
     problems = Problems()
     unique = _unique([one for one in content.pictures if one.split == split], problems)
-    found = _found(content.path, unique, options.images, problems)
-    captions = _captions(unique, found, options.per_image, problems)
+    found = _found(content, unique, options.images, problems)
+    captions = _captions(content, unique, found, options.per_image, problems)
     corpus = tuple(
-        Item(one.id, "image", media=found[one.id], fields={"name": one.name})
+        Item(one.id, content.modality, media=found[one.id], fields={"name": one.name})
         for one in unique
         if one.id in found
     )
     if not captions:
+        what = {"images": "picture"}.get(noun, noun.removesuffix("s"))
         raise UsageError(
-            f"No picture of {content.path}{_in(split)} has a caption: {len(corpus):,} were found.",
+            f"No {what} of {content.path}{_in(split)} has a caption: {len(corpus):,} were found.",
             advice="Check --captions and --split.",
         )
     every = Problems()
     for some in (content.problems, content.of_split.get(split, Problems()), problems):
         every.extend(some)
+    qrels: dict[str, dict[str, float]] = {}
+    for caption, picture in captions:
+        qrels.setdefault(caption.id, {})[picture] = 1.0
     return Dataset(
         name=str(content.path),
-        queries=tuple(_query(caption, split) for caption, _ in captions),
+        queries=tuple(_query(one, split) for one in {c.id: c for c, _ in captions}.values()),
         corpus=corpus,
-        qrels={caption.id: {picture: 1.0} for caption, picture in captions},
+        qrels=qrels,
         split=split,
         problems=every.all(),
         ids=content.ids,
@@ -227,48 +247,52 @@ def _unique(pictures: Iterable[Picture], problems: Problems) -> list[Picture]:
 
 
 def _found(
-    path: Path, pictures: Sequence[Picture], images: Path | None, problems: Problems
+    content: Content, pictures: Sequence[Picture], images: Path | None, problems: Problems
 ) -> dict[str, Media]:
     """Where the bytes of each picture are, by id; those that are nowhere are problems."""
     found: dict[str, Media] = {one.id: one.media for one in pictures if one.media is not None}
     files = [picture for picture in pictures if picture.media is None]
     if not files:
         return found
-    folder = folder_of([picture.name for picture in files], images, path)
+    names = [(picture.name, *picture.also) for picture in files]
+    folder = folder_of(names, images, content.path, content.modality)
     for picture in files:
-        media = folder.find(picture.name)
+        media = folder.find(picture.name, *picture.also)
         if media is None:
-            problems.add("images missing", picture.name)
+            problems.add(f"{NOUNS[content.modality]} missing", picture.name)
         else:
             found[picture.id] = media
     return found
 
 
 def _captions(
+    content: Content,
     pictures: Iterable[Picture],
     found: Mapping[str, Media],
     per_image: int | None,
     problems: Problems,
 ) -> list[tuple[Caption, str]]:
-    """The captions that ask, each with the id of its picture."""
+    """The captions that ask, each with the id of its picture; a class may come several times."""
     known: set[str] = set()
     kept = []
+    noun = NOUNS[content.modality]
+    a_noun = "an image" if content.modality == "image" else f"a {noun.removesuffix('s')}"
     for picture in pictures:
         of_language: Counter[FieldValue] = Counter()
         for caption in picture.captions:
             language = caption.fields.get("language", "")
             if picture.id not in found:
-                problems.add("captions without an image", caption.id)
+                problems.add(f"captions without {a_noun}", caption.id)
             elif not mended(caption.text):
                 problems.add("empty captions", caption.id)
-            elif caption.id in known:
+            elif caption.id in known and not content.classes:
                 problems.add("ids given twice", caption.id)
             elif per_image is None or of_language[language] < per_image:
                 of_language[language] += 1
                 known.add(caption.id)
                 kept.append((caption, picture.id))
         if picture.id in found and not of_language:
-            problems.add("images without a caption", picture.name)
+            problems.add(f"{noun} without a caption", picture.name)
     return kept
 
 

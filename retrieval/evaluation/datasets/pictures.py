@@ -1,36 +1,55 @@
-"""Where the pictures of a data set lie.
+"""Where the pictures, films or sounds of a data set lie.
 
-Gets: the names that a data set gives its pictures, and a folder or the place of its captions.
-Gives: `PictureFile`s, the bytes of which are read later. Touches: about one stat a picture.
-Never: opens or decodes a picture; looks outside the folder.
+Gets: the names that a data set gives them, and a folder or the place of its captions. Gives:
+`PictureFile`s, the bytes of which are read later. Touches: about one stat a file. Never: opens or
+decodes one; looks outside the folder.
 
 Pictures of MS COCO are known by the number at the end of their name. The same photo is
 ``val2014/COCO_val2014_000000391895.jpg`` in 2014's folders and ``train2017/000000391895.jpg`` in
-2017's, so a Karpathy split of 2014's names works on a copy of 2017's pictures.
+2017's, so a Karpathy split of 2014's names works on a copy of 2017's pictures. Films and sounds
+come in whatever format somebody fetched them in: one that is named ``a.avi``, or just ``a``, may be
+``a.mp4``.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from ...errors import UsageError
-from ...schema import printable
+from ...schema import Modality, printable
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")  # tried for a name that has none
+# Those of films and sounds, which are also tried for a name that has another.
+SUFFIXES_OF: Mapping[Modality, tuple[str, ...]] = MappingProxyType(
+    {
+        "video": (".mp4", ".webm", ".mkv", ".avi", ".mov", ".m4v", ".gif", ".mpg", ".wmv", ".3gp"),
+        "audio": (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a"),
+    }
+)
 GUESS_BY = 100  # pictures that are looked for in each folder where they may be
 _COCO = re.compile(r"(?:^|[/_])(\d{12})$")
 # What the common downloads call the folder of their pictures.
-_FOLDERS = ("images", "Images", "flickr30k-images", "flickr30k_images", "Flicker8k_Dataset")
+_FOLDERS: Mapping[Modality, tuple[str, ...]] = MappingProxyType(
+    {
+        "image": ("images", "Images", "flickr30k-images", "flickr30k_images", "Flicker8k_Dataset"),
+        "video": ("videos", "video", "clips", "TestVideo", "TrainValVideo", "YouTubeClips"),
+        "audio": ("audio", "sounds", "wavs", "clotho_audio_files", "audios"),
+    }
+)
+_CALLED: Mapping[Modality, str] = MappingProxyType(
+    {"image": "pictures", "video": "videos", "audio": "sounds"}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class PictureFile:
-    """A picture that is a file."""
+    """A picture, a film or a sound that is a file."""
 
     path: Path
 
@@ -53,15 +72,16 @@ def at_home(path: str | Path) -> Path:
 
 
 class Folder:
-    """A folder of pictures, by the names that a data set gives them."""
+    """A folder of pictures, films or sounds, by the names that a data set gives them."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, modality: Modality = "image") -> None:
         self.path = path
+        self._modality = modality
         self._place = 0  # which of a name's places was the last right one
 
-    def find(self, name: str) -> PictureFile | None:
-        """The file of a name, or None."""
-        tried = places(name)
+    def find(self, *names: str) -> PictureFile | None:
+        """The file of a name, or of the first of several that has one; or None."""
+        tried = [place for name in names for place in places(name, self._modality)]
         first = self._place if self._place < len(tried) else 0
         for place in (first, *range(len(tried))):
             path = self.path / tried[place]
@@ -71,35 +91,48 @@ class Folder:
         return None
 
 
-def folder_of(names: Sequence[str], images: Path | None, beside: Path) -> Folder:
-    """The folder that was given, or the first usual one beside the captions with such a picture.
+def folder_of(
+    names: Sequence[str | Sequence[str]],
+    images: Path | None,
+    beside: Path,
+    modality: Modality = "image",
+) -> Folder:
+    """The folder that was given, or the first usual one beside the captions with such a file.
 
     Args:
-        names: of pictures; the first `GUESS_BY` are looked for.
+        names: of pictures, films or sounds, each by one name or by several that it may have; the
+            first `GUESS_BY` are looked for.
         images: the folder that the user named.
         beside: the captions' file.
+        modality: which of these they are.
 
     Raises:
-        UsageError: no picture is there; the message says where it was looked for.
+        UsageError: none of them is there; the message says where it was looked for.
     """
     if images is not None and not images.is_dir():
         raise UsageError(f"{images} is not a folder.", advice="Check --images.")
-    tried = [images] if images is not None else list(dict.fromkeys(_usual(beside)))
+    each = [(name,) if isinstance(name, str) else tuple(name) for name in names]
+    tried = [images] if images is not None else list(dict.fromkeys(_usual(beside, modality)))
     for path in tried:
-        folder = Folder(path)
-        if any(folder.find(name) for name in islice(names, GUESS_BY)):
+        folder = Folder(path, modality)
+        if any(folder.find(*some) for some in islice(each, GUESS_BY)):
             return folder
-    if images is not None and any(Folder(images).find(name) for name in names[GUESS_BY:]):
-        return Folder(images)
+    if images is not None and any(Folder(images, modality).find(*some) for some in each[GUESS_BY:]):
+        return Folder(images, modality)
     raise UsageError(
-        f"The pictures of {beside} were not found: no {printable(names[0])} or any other in "
-        f"{', '.join(map(str, tried))}.",
+        f"The {_CALLED[modality]} of {beside} were not found: no {printable(each[0][0])} or any "
+        f"other in {', '.join(map(str, tried))}.",
         advice="Say where they are with --images FOLDER.",
     )
 
 
-def places(name: str) -> tuple[str, ...]:
-    """The paths below a folder at which a picture of this name may lie, the name itself first."""
+def places(name: str, modality: Modality = "image") -> tuple[str, ...]:
+    """The paths below a folder at which a file of this name may lie, the name itself first."""
+    if modality != "image":
+        suffixes = SUFFIXES_OF[modality]
+        suffix = PurePosixPath(name).suffix
+        stem = name.removesuffix(suffix) if suffix.lower() in suffixes else name
+        return tuple(dict.fromkeys((name, *(stem + one for one in suffixes))))
     stem = without_suffix(name)
     written = (name,) if stem != name else (name, *(name + suffix for suffix in SUFFIXES))
     number = coco_number(name)
@@ -146,11 +179,11 @@ def _coco_places(number: str) -> Iterator[str]:
         yield f"{part}/COCO_{part}_{number}.jpg"
 
 
-def _usual(captions: Path) -> Iterator[Path]:
+def _usual(captions: Path, modality: Modality) -> Iterator[Path]:
     """``images/`` and its like, or COCO's ``annotations/captions_X.json`` beside ``X/``."""
     part = captions.stem.removeprefix("captions_")
     for base in (captions.parent, captions.absolute().parent.parent):
-        for name in (*_FOLDERS, part):
+        for name in (*_FOLDERS[modality], part):
             yield base / name
     yield captions.parent
     yield captions.absolute().parent.parent

@@ -1,8 +1,14 @@
-"""Tables of pairs: CSV, TSV or JSONL with a column of pictures and one of captions.
+"""Tables of pairs: CSV, TSV or JSONL with a column of files and one of captions.
 
-Gets: one's own pairs; ``captions.tsv``; Kaggle's ``results.csv`` (Flickr30k, ``| `` between cells)
-and ``captions.txt`` (Flickr8k); ``flickr_annotations_30k.csv`` (in ``raw`` a JSON list). Gives:
-their pictures; other columns become fields of the caption. Touches: that file. Never: a picture.
+Gets: one's own pairs of pictures, films or sounds and what is said of them; ``captions.tsv``;
+Kaggle's ``results.csv`` (Flickr30k, ``| `` between cells) and ``captions.txt`` (Flickr8k);
+``flickr_annotations_30k.csv`` (in ``raw`` a JSON list); Clotho's ``file_name,caption_1,caption_2``
+and so on. Gives: their files; other columns become fields of the caption. Touches: that file.
+Never: a picture.
+
+What the files are shows in the column's name (``video``, ``audio``), else in most files' suffixes.
+A table without captions may have classes (``category``): each is one question, and everything in it
+answers.
 
 Only commas go with quotes: in a TSV, and between bars, a quotation mark is one of the caption's. An
 unclosed quote is refused, since it would swallow the rest of the file in silence.
@@ -12,22 +18,26 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...errors import UsageError
-from ...schema import FieldValue, printable
+from ...schema import FieldValue, Modality, printable
 from .files import empty, first_line, json_lines, malformed, mended, numbered_lines, valid
 from .gather import Caption, Content, DatasetOptions, Picture, Problems
+from .pictures import SUFFIXES_OF
 from .repeats import Repeats
 
-PICTURE = ("image", "file", "file_name", "filename", "image_name", "path")
-CAPTION = ("caption", "captions", "text", "sentence", "comment", "title", "raw")
+PICTURE = ("image", "file", "file_name", "filename", "image_name", "path", "video", "audio")
+CAPTION = ("caption", "captions", "text", "sentence", "comment", "title", "raw", "transcript")
+CLASS = ("category", "class", "label")
 INDEX = ("caption_index", "comment_number")
 _NUMBERED = ("sentids", *INDEX)
 _KNOWN = {"split", "language", *_NUMBERED}
+_ONE_OF_SEVERAL = re.compile(r"caption_[0-9]{1,3}")
 
 Row = Mapping[str, Any]  # by column, in lower case
 
@@ -42,7 +52,7 @@ def recognises(path: Path) -> bool:
             return False
     else:
         columns = set(header(path))
-    return bool(columns & set(PICTURE)) and bool(columns & set(CAPTION))
+    return bool(columns & set(PICTURE)) and bool(_captions_in(columns))
 
 
 def read(path: Path, _: DatasetOptions) -> Content:
@@ -51,13 +61,14 @@ def read(path: Path, _: DatasetOptions) -> Content:
     Raises:
         UsageError: the file can't be read, or has no such columns.
     """
-    problems, repeats = Problems(), Repeats()
+    problems, repeats, columns = Problems(), Repeats(), list[str]()
     captions: dict[tuple[str, str], list[Caption]] = {}
     numbers: Counter[tuple[str, str, str]] = Counter()
     for line, row in _rows(path, problems):
         try:
             name, split = _cell(row, PICTURE), str(row.get("split") or "")
             of_picture = captions.setdefault((split, name), [])
+            columns = columns or list(row)
             of_row = _captions(row, name, split, numbers)
             of_picture += of_row
             repeats.add_id(split, name, row.get("id"))
@@ -68,7 +79,36 @@ def read(path: Path, _: DatasetOptions) -> Content:
     pictures = [
         Picture(mended(name), name, found, split) for (split, name), found in captions.items()
     ]
-    return Content(path, pictures, problems, of_split=repeats.told())
+    named = {"video", "audio"} & set(columns) if "image" not in columns else set()
+    modality: Modality = "video" if "video" in named else "audio" if named else _modality(pictures)
+    classes = bool(columns) and _are_classes(columns)
+    told = {} if classes else repeats.told()
+    return Content(path, pictures, problems, "", told, modality, classes)
+
+
+def _modality(pictures: Sequence[Picture]) -> Modality:
+    """What most files are; a GIF goes with the others."""
+    found: Counter[Modality] = Counter()
+    for picture in pictures:
+        suffix = PurePosixPath(picture.name).suffix.lower()
+        known = [of for of, suffixes in SUFFIXES_OF.items() if suffix in suffixes]
+        if suffix != ".gif":
+            found[known[0] if known else "image"] += 1
+    return max(found, key=lambda one: found[one]) if found else "image"
+
+
+def _captions_in(columns: Iterable[str]) -> list[str]:
+    """The columns that hold captions: one, and others of several; else one of classes."""
+    there = list(columns)
+    first = next((name for name in CAPTION if name in there), None)
+    numbered = [name for name in there if _ONE_OF_SEVERAL.fullmatch(name)]
+    numbered.sort(key=lambda name: int(name.rpartition("_")[2]))
+    found = [*([first] if first else []), *numbered]
+    return found or [name for name in CLASS if name in there][:1]
+
+
+def _are_classes(columns: Iterable[str]) -> bool:
+    return bool(set(_captions_in(columns)) & set(CLASS))
 
 
 def header(path: Path) -> list[str]:
@@ -81,7 +121,7 @@ def lacks_columns(path: Path, columns: Sequence[str]) -> UsageError:
     """The error of a table that lacks a column of pictures, of captions, or both."""
     lacking = [
         what
-        for what, names in (("pictures", PICTURE), ("captions", CAPTION))
+        for what, names in (("pictures", PICTURE), ("captions", (*CAPTION, *CLASS)))
         if not set(names) & set(columns)
     ]
     return UsageError(
@@ -95,8 +135,11 @@ def _captions(
     row: Row, name: str, split: str, numbers: Counter[tuple[str, str, str]]
 ) -> list[Caption]:
     """The captions of one row; numbered where the table doesn't."""
-    column = next(column for column in CAPTION if column in row)
-    texts = _texts(column, row[column])
+    given = [(column, row[column]) for column in _captions_in(row)]
+    texts = [text for column, value in given for text in _texts(column, value)]
+    if _are_classes(row):
+        return [Caption(mended(str(text)), text + "") for text in texts]
+    texts = texts[:1] + [text for text in texts[1:] if text != ""] if len(given) > 1 else texts
     language = mended(str(row.get("language") or ""))
     number = next((int(row[column]) for column in INDEX if row.get(column) not in (None, "")), None)
     ids = _texts("raw", row["sentids"]) if row.get("sentids") else []
@@ -119,7 +162,7 @@ def _texts(column: str, value: Any) -> list[Any]:
 
 
 def _others(row: Row) -> dict[str, FieldValue]:
-    used = {next((one for one in names if one in row), "") for names in (PICTURE, CAPTION)} | _KNOWN
+    used = {next((one for one in PICTURE if one in row), ""), *_captions_in(row)} | _KNOWN
     return {
         column: mended(value) if isinstance(value, str) else value
         for column, value in row.items()
@@ -143,7 +186,7 @@ def _rows(path: Path, problems: Problems) -> Iterator[tuple[int, Row]]:
                 if isinstance(value, dict)
                 else {}
             )
-            if any(one in row for one in PICTURE) and any(one in row for one in CAPTION):
+            if any(one in row for one in PICTURE) and _captions_in(row):
                 yield line, row
             else:
                 problems.add("lines that can't be read", f"line {line}")
@@ -153,7 +196,7 @@ def _rows(path: Path, problems: Problems) -> Iterator[tuple[int, Row]]:
     if not first:
         raise empty(path)
     columns = _named(first)
-    if not any(one in columns for one in PICTURE) or not any(one in columns for one in CAPTION):
+    if not any(one in columns for one in PICTURE) or not _captions_in(columns):
         raise lacks_columns(path, columns)
     for line, cells in rows:
         if len(cells) == len(columns):

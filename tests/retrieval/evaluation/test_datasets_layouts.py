@@ -21,6 +21,7 @@ from .sets import (
     shard,
     texts,
     told,
+    written,
 )
 
 
@@ -259,9 +260,25 @@ def one_of_each(folder: Path) -> dict[str, Path]:
     """A data set of every format."""
     files(folder / "images", "a.jpg")
     files(folder / "karpathy" / "val2014", "COCO_val2014_000000000001.jpg")
+    files(folder / "videos", "film.mp4", "a_1_2.avi")
+    files(folder / "audio", "s_3.wav")
     return {
         "wds": wds(folder / "wds", "test", sample("s0", "x")),
         "beir": beir(folder / "beir", {"test": ["q1\td1\t1"]}),
+        "msrvtt": lines(folder / "m.csv", "key,vid_key,video_id,sentence", "k,v,film,x"),
+        "didemo": written(
+            folder / "test_data.json",
+            [{"video": "film", "description": "x", "times": [[0, 0]], "annotation_id": 1}],
+        ),
+        "qvhighlights": lines(
+            folder / "q.jsonl",
+            {"qid": 1, "query": "x", "vid": "film", "duration": 9, "relevant_windows": [[0, 2]]},
+        ),
+        "charades": lines(folder / "charades.txt", "film 0.0 2.5##x"),
+        "msvd": lines(folder / "AllVideoDescriptions.txt", "a_1_2 x"),
+        "audiocaps": lines(
+            folder / "a.csv", "audiocap_id,youtube_id,start_time,caption", "1,s,3,x"
+        ),
         "karpathy": karpathy(folder / "karpathy" / "dataset_coco.json", {1: "test"}),
         "coco": coco_set(folder / "coco", pictures=1),
         "xm3600": lines(folder / "x.jsonl", {"image/key": "a", "en": {"caption": ["x"]}}),

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from retrieval.errors import UsageError
 from retrieval.evaluation.datasets import open_dataset
 from retrieval.evaluation.datasets.pictures import PictureFile
-from retrieval.evaluation.qrels import COPIES, fold, inverted, judged, merged, read_qrels, turned
+from retrieval.evaluation.qrels import (
+    fold,
+    inverted,
+    judged,
+    merged,
+    read_qrels,
+    tells_copies,
+    turned,
+)
 from retrieval.evaluation.schema import Dataset, Item, Problem, Qrels
 
 from .sets import coco_set, lines, relevant, told
@@ -20,6 +28,8 @@ from .sets import coco_set, lines, relevant, told
 IDS = st.sampled_from([f"{n}" for n in range(8)])
 GAINS = st.sampled_from([0.0, 1.0, 2.0])
 QRELS = st.dictionaries(IDS, st.dictionaries(IDS, GAINS, min_size=1), min_size=1)
+
+COPIES = "images that are copies of another"
 
 
 def picture(id_: str) -> Item:
@@ -132,6 +142,7 @@ def test_a_merged_picture_answers_what_its_copies_answer() -> None:
     assert [item.id for item in data.corpus] == ["0", "1", "2", "3"]
     assert data.qrels["4.0"] == {"1": 1.0}
     assert data.problems == (Problem(COPIES, 1, ("4",)),)
+    assert all(map(tells_copies, data.problems))
     assert turned(data).qrels["1"] == {"1.0": 1.0, "4.0": 1.0}
 
 
