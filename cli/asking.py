@@ -47,7 +47,7 @@ def spoken(text: str) -> Query:
     """What is looked for among what was said: as it stands, without signs and weights."""
     from retrieval import Part, Query
 
-    return Query((Part(text, "text"),))
+    return Query((Part(text, "text"),), kinds=frozenset({"speech"}))
 
 
 def _part(text: str, limit_bytes: int) -> str | Part:

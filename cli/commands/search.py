@@ -109,10 +109,7 @@ def _filters(asked: dict[str, Any]) -> dict[str, Any]:
     moments = asked.pop("moments")
     if moments and filters["group_by"] not in (None, "moment"):
         raise click.UsageError("--moments is --group-by moment, so it goes with no other.")
-    if asked["speech"] is not None:
-        filters["kinds"] = ("speech",)
-        moments = moments or filters["group_by"] is None
-    if moments:
+    if moments or (asked["speech"] is not None and filters["group_by"] is None):
         filters["group_by"] = "moment"
     return {name: value for name, value in filters.items() if value is not None}
 
