@@ -144,10 +144,10 @@ def decode_alone(photos: Sequence[Path], encoder: Any, settings: Settings, pace:
     items = [item_of(photo) for photo in photos[: 2 * SAMPLE]]
     with Decoder(settings.workers, Limits()) as decoder:
         for pending in [decoder.submit(items[0], encoder.wants) for _ in range(settings.workers)]:
-            decoder.result(pending)
+            decoder.result(pending, items[0])
         began = time.perf_counter()
         pending_all = [decoder.submit(item, encoder.wants) for item in items]
-        readings = [decoder.result(pending) for pending in pending_all]
+        readings = [decoder.result(*both) for both in zip(pending_all, items, strict=True)]
         pace.seconds += time.perf_counter() - began
         pace.count += len(items)
     return [draft.inputs[0] for reading in readings for draft in reading.drafts or ()][:SAMPLE]

@@ -7,8 +7,8 @@ print(index(["~/Pictures"], photos).accounting())
 """
 
 from .aliases import Exported, export, export_alias
+from .creating import attach, create
 from .manage import failures, remove, status
-from .opening import attach, create
 from .pipeline import IndexOptions, index
 from .promote import Moved, PromoteReport, Stores, promote
 from .report import (

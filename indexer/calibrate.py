@@ -4,7 +4,7 @@ Gets: an opened collection. Gives: its manifest with a mean and a spread for eac
 of query. Touches: vectors and documents, read-only; the text encoder. Never: writes.
 
 Words are asked as the built-in sentences that have nothing to do with anybody's files; a picture
-as a sample of the collection's own pictures, each against all documents of other assets. The
+or a sound as a sample of the collection's own, each against all documents of other assets. The
 sample is the documents with the smallest ids, and as ids are hashes it is a fair and repeatable
 one. A few pairs say nothing of a spread, so a small collection is also asked with the built-in
 pictures, whose vectors are kept as probes; what is still too few gets no statistics for that kind
@@ -54,7 +54,9 @@ def calibrated(backends: Backends) -> Manifest:
     if all(_is_fresh(manifest, key, count) for key, count in counts.items()):
         return manifest
     samples = {channel.key: _sample(backends, channel) for channel in manifest.channels}
-    sentences = {channel.space: _sentences(backends, channel) for channel in manifest.channels}
+    sentences = {
+        channel.space: _sentences(backends, channel.space) for channel in manifest.channels
+    }
     measured: dict[str, dict[Modality, Background]] = {}
     for channel in manifest.channels:
         asked = _queries(channel.space, samples, sentences[channel.space])
@@ -89,11 +91,14 @@ def _is_unit(vector: FloatArray) -> bool:
     return bool(abs(np.linalg.norm(vector.astype(np.float64)) - 1) < _NORM_ERROR)
 
 
-def _sentences(backends: Backends, channel: Channel) -> _Sample:
-    encoder, texts = backends.encoder(channel), background_sentences()
-    if "text" not in encoder.space.modalities:
-        return _Sample(np.zeros((0, channel.dim), np.float32), ())
-    return _Sample(encoder.encode("text", texts, role="query"), ("",) * len(texts))
+def _sentences(backends: Backends, space: str) -> _Sample:
+    """The built-in sentences, by the first encoder of a space that takes texts."""
+    texts = background_sentences()
+    channels = [channel for channel in backends.manifest.channels if channel.space == space]
+    for encoder in map(backends.encoder, channels):
+        if "text" in encoder.space.modalities:
+            return _Sample(encoder.encode("text", texts, role="query"), ("",) * len(texts))
+    return _Sample(np.zeros((0, channels[0].dim), np.float32), ())
 
 
 def _queries(

@@ -19,7 +19,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from io import BufferedReader
 from multiprocessing.context import BaseContext
@@ -27,20 +28,24 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Thread
 from types import ModuleType, TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from pebble import ProcessExpired, ProcessPool
 
 from retrieval import registry
+from retrieval.abilities import Timed
 from retrieval.encodings import decode_text
 from retrieval.errors import BadInputError, EcholensError
 from retrieval.protocols import Limits, ModalityReader
-from retrieval.schema import Draft, FieldValue, Modality, SkipReason, Wants, printable
+from retrieval.schema import FieldValue, Modality, SkipReason, Wants, printable
+from retrieval.timed import Stretch
 
+from .files import is_transcript
 from .lookahead import LookAhead, Pending
 from .schema import Item, Reading, Stat, valid_text
 
 SIDECAR_BYTES = 1 << 20
+TRANSCRIPT_BYTES = 8 << 20
 STOP_WITHIN_S = 2.0
 UNDER_WAY = 4  # readings begun for each process, so that none waits to be told of the next
 CAPTION_KEYS = ("caption", "captions", "description", "title")
@@ -72,21 +77,28 @@ class Decoder:
             max_workers=workers, initializer=_start_worker, initargs=(limits,), context=_context()
         )
 
-    def submit(self, item: Item, wants: Wants | None, *, at_once: bool = False) -> Pending:
+    def submit(
+        self, item: Item, wants: Wants | None, *, start: float = 0.0, at_once: bool = False
+    ) -> Pending:
         """Have an item read; with `wants` None only what it says of itself.
 
-        Those before it come first, unless it is asked for out of turn, `at_once`.
+        Of a film one stretch is read, from `start` seconds on. Those before it come first, unless
+        it is asked for out of turn, `at_once`.
         """
-        return self._ahead.submit(item, wants, at_once=at_once)
+        return self._ahead.submit(item, wants, start=start, at_once=at_once)
 
-    def _start(self, item: Item, wants: Wants | None) -> Pending:
+    def _start(self, item: Item, wants: Wants | None, start: float) -> Pending:
         pending: Pending = self._pool.schedule(
-            _read, args=(item, wants), timeout=self._limits.seconds
+            _read, args=(item, wants, start), timeout=self._seconds(item)
         )
         return pending
 
-    def result(self, pending: Pending) -> Reading:
-        """Wait for a reading.
+    def _seconds(self, item: Item) -> float:
+        timed = registry.MODALITIES[item.modality].timed
+        return self._limits.stretch_seconds if timed else self._limits.seconds
+
+    def result(self, pending: Pending, item: Item) -> Reading:
+        """Wait for a reading of an item.
 
         Raises:
             BadInputError: the file can't be used; the reason says why.
@@ -100,7 +112,7 @@ class Decoder:
         except TimeoutError as error:
             raise BadInputError(
                 SkipReason.TOO_SLOW,
-                f"took longer than {self._limits.seconds:g} s to decode (decode_seconds)",
+                f"took longer than {self._seconds(item):g} s to decode (decode_seconds)",
             ) from error
         except ProcessExpired as error:
             raise BadInputError(
@@ -184,24 +196,49 @@ def _reader(modality: Modality) -> ModalityReader:
     return registry.open_modality(modality, _limits)
 
 
-def _read(item: Item, wants: Wants | None) -> Reading:
+def _read(item: Item, wants: Wants | None, start: float) -> Reading:
     began = time.monotonic()
     reader = _reader(item.modality)
-    drafts: tuple[Draft, ...] | None = None
+    transcripts, others, warnings = _sidecars_of(item)
+    stretch = None
     with _open(item.stat) as file:
         description = reader.describe(file)
         if wants is not None:
             file.seek(0)
-            drafts = tuple(reader.documents(file, wants))
+            stretch = _stretch(reader, file, wants, start, transcripts)
         _check_unchanged(file, item.stat)
-    captions, fields, warnings = _read_sidecars(item.sidecars)
-    return Reading(
+    captions, fields, odd = _read_sidecars(others)
+    reading = Reading(
         fields={**description.fields, **fields},
         captions=tuple(dict.fromkeys((*captions, *description.captions))),
-        drafts=drafts,
-        warnings=tuple(warnings),
+        drafts=None,
+        warnings=(*warnings, *odd),
         seconds=time.monotonic() - began,
     )
+    if stretch is None:
+        return reading
+    return replace(
+        reading,
+        drafts=stretch.drafts,
+        warnings=(*reading.warnings, *stretch.warnings),
+        speech=stretch.speech,
+        script=stretch.script,
+        following=stretch.following,
+        media_s=stretch.media_s,
+    )
+
+
+def _stretch(
+    reader: ModalityReader,
+    file: BinaryIO,
+    wants: Wants,
+    start: float,
+    transcripts: Mapping[str, bytes],
+) -> Stretch:
+    """All of a file, or a stretch of one that has a length in time."""
+    if isinstance(reader, Timed):
+        return reader.stretch(file, wants, start, transcripts)
+    return Stretch(tuple(reader.documents(file, wants)))
 
 
 def _open(stat: Stat) -> BufferedReader:
@@ -225,8 +262,25 @@ def _check_unchanged(file: BufferedReader, stat: Stat) -> None:
 # Sidecars
 
 
+def _sidecars_of(item: Item) -> tuple[dict[str, bytes], list[Stat], list[str]]:
+    """Transcripts of a film by name, its other sidecars, and what is odd about these."""
+    transcripts: dict[str, bytes] = {}
+    others: list[Stat] = []
+    warnings: list[str] = []
+    for sidecar in item.sidecars:
+        name = os.path.basename(sidecar.path)
+        if not is_transcript(name, item.modality):
+            others.append(sidecar)
+            continue
+        try:
+            transcripts[name] = _sidecar_bytes(sidecar, TRANSCRIPT_BYTES)
+        except BadInputError as error:
+            warnings.append(f"sidecar {printable(name)}: {error}")
+    return transcripts, others, warnings
+
+
 def _read_sidecars(
-    sidecars: tuple[Stat, ...],
+    sidecars: Sequence[Stat],
 ) -> tuple[list[str], dict[str, FieldValue], list[str]]:
     captions: list[str] = []
     fields: dict[str, FieldValue] = {}
@@ -247,10 +301,14 @@ def _read_sidecars(
 
 
 def _sidecar_text(sidecar: Stat) -> str:
-    if sidecar.size > SIDECAR_BYTES:
-        raise BadInputError(SkipReason.TOO_LARGE, f"has more than {SIDECAR_BYTES:,} bytes")
+    return decode_text(_sidecar_bytes(sidecar, SIDECAR_BYTES))
+
+
+def _sidecar_bytes(sidecar: Stat, most: int) -> bytes:
+    if sidecar.size > most:
+        raise BadInputError(SkipReason.TOO_LARGE, f"has more than {most:,} bytes")
     with _open(sidecar) as file:
-        return decode_text(file.read())
+        return file.read()
 
 
 def _parse_json(text: str) -> tuple[list[str], dict[str, FieldValue]]:

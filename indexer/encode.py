@@ -23,7 +23,8 @@ from retrieval.errors import EncoderMismatchError
 from retrieval.probes import check_encoder, same_as
 from retrieval.protocols import Encoder
 from retrieval.query.backends import Backends
-from retrieval.schema import Channel, FloatArray
+from retrieval.schema import INPUT_OF_MODALITY, Channel, FloatArray
+from retrieval.timed import Sound
 from retrieval.vectors import fault
 
 from .schema import Encodable, Encoded
@@ -90,7 +91,7 @@ def _encode_channel(members: Sequence[Encodable], channel: Channel, backends: Ba
 def _checked(
     encoder: Encoder, channel: Channel, batch: Sequence[Any], backends: Backends
 ) -> FloatArray:
-    vectors = encoder.encode(channel.modality, batch, role="document")
+    vectors = encoder.encode(INPUT_OF_MODALITY[channel.modality], batch, role="document")
     wrong = fault(vectors, (len(batch), channel.dim))
     if wrong:
         raise EncoderMismatchError(
@@ -106,7 +107,13 @@ def _look_constant(vectors: FloatArray, batch: Sequence[Any]) -> bool:
     """Whether all inputs got one vector, though they aren't all the same."""
     if len(batch) < 2 or not same_as(vectors, vectors[0]).all():
         return False
-    return not all(np.array_equal(one, batch[0]) for one in batch)
+    return not all(_same(one, batch[0]) for one in batch)
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, Sound):
+        return one.rate == other.rate and np.array_equal(one.samples, other.samples)
+    return bool(np.array_equal(one, other))
 
 
 def _pool(vectors: FloatArray, counts: Sequence[int]) -> FloatArray:

@@ -9,24 +9,24 @@ them, and simply indexed under a new name if none does.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from retrieval import registry
 from retrieval.errors import BadInputError
-from retrieval.protocols import Limits
-from retrieval.schema import Modality, Sighting, SkipReason, path_of, printable
+from retrieval.schema import Sighting, SkipReason, path_of, printable
+from retrieval.timed import STRETCH_S
 
 from .decode import Decoder, hash_file
 from .fields import FieldTypes, fields_of
 from .ledger import Row
+from .listen import Listener, has_unheard_speech
 from .lookahead import Pending
 from .opening import Session
+from .recipes import recipes_of, transcriber_of, wants_of
 from .removed import RemovedAssets
 from .schema import Given, Item, Outcome, Reading, Skipped
 from .tally import Tally
@@ -36,15 +36,29 @@ from .write import REMOVED, Entry
 HASH_AHEAD = 32
 HASH_THREADS = 2
 SKIPPED_BATCH = 500
+_MOST_GAPS = 3  # stretches of a film that can't be read, one after the other, before it is given up
+# In the middle of a film, too, these are about the file and not about a stretch of it.
+_OTHER_BYTES = frozenset({SkipReason.DISAPPEARED, SkipReason.CHANGING, SkipReason.UNREADABLE})
 
 
 @dataclass(frozen=True, slots=True)
 class _Ahead:
-    """A changed file whose reading was started."""
+    """A changed file whose reading was started, at its beginning or where an earlier run ended.
+
+    Attributes:
+        start: of the stretch that is read, in seconds.
+        script: what is left of its transcript; None where none was met yet.
+        gaps: stretches before it, one after the other, that couldn't be read.
+        first: whether it is the first that this run reads.
+    """
 
     changed: Changed
     asset: str
     pending: Pending
+    start: float = 0.0
+    script: str | None = None
+    gaps: int = 0
+    first: bool = True
 
 
 class EntryMaker:
@@ -58,22 +72,26 @@ class EntryMaker:
         removed: RemovedAssets,
         restore: bool = False,
         dry_run: bool = False,
+        fast: bool = False,
     ) -> None:
+        manifest = session.backends.manifest
         self.limits = session.backends.limits
-        self.types = FieldTypes(dict(session.backends.manifest.fields))
-        self.recipes = recipes_of(session, self.limits)
+        self.types = FieldTypes(dict(manifest.fields))
+        self.recipes = recipes_of(manifest, self.limits, fast=fast)
         self._backends = session.backends
         self._ledger = session.ledger
         self._tally = tally
         self._removed = removed
         self._restore = restore
         self._dry_run = dry_run
-        self._wants = {
-            channel.modality: session.backends.encoder(channel).wants
-            for channel in session.backends.manifest.channels
+        self._wants = wants_of(session.backends, fast=fast)
+        self._taken = {channel.modality for channel in manifest.channels} | {
+            modality for modality, entry in registry.MODALITIES.items() if entry.timed
         }
+        self._listener = Listener(transcriber_of(session), self._wants.text_tokens)
         self._fresh: dict[str, list[str]] = {}  # asset -> its files that were met but not committed
         self._failed: set[str] = set()  # assets whose first file could not be used
+        self._refused: set[str] = set()  # files that can't be used after all
         self._skipped: list[Row] = []
 
     def entries(
@@ -85,15 +103,17 @@ class EntryMaker:
         """
         begun: deque[_Ahead] = deque()
         for one, asset in self._hashed(changed):
-            begun.append(_Ahead(one, asset, self._start(one.item, asset, decoder)))
+            begun.append(self._start(one, asset, decoder))
             if len(begun) >= ahead:
                 yield from self._finish(begun.popleft(), decoder)
         while begun:
             yield from self._finish(begun.popleft(), decoder)
 
     def committed(self, entries: Sequence[Entry]) -> None:
-        """Count entries that are durable now."""
+        """Count entries that are durable now, to their files' ends."""
         for entry in entries:
+            if entry.following is not None:
+                continue
             self._fresh.pop(entry.sighting.asset, None)
             self._tally.count(entry.row.outcome)
             if entry.row.message:
@@ -102,6 +122,7 @@ class EntryMaker:
     def refuse(self, entry: Entry, error: BadInputError) -> None:
         """Skip an entry whose bytes can't be kept."""
         self._drop(entry.row.uri, entry.sighting.asset)
+        self._refused.add(entry.row.uri)
         skipped = Skipped(entry.row.uri, error.reason, str(error))
         self.skip(skipped, entry.row.signature, entry.known, entry.row.recipe)
 
@@ -143,7 +164,7 @@ class EntryMaker:
         threads = ThreadPoolExecutor(HASH_THREADS, thread_name_prefix="hash")
         try:
             for one in changed:
-                if one.item.modality not in self._wants:
+                if one.item.modality not in self._taken:
                     message = f"this collection's encoder takes no {one.item.modality}"
                     self._refuse(one, BadInputError(SkipReason.UNSUPPORTED, message))
                     continue
@@ -172,32 +193,88 @@ class EntryMaker:
             self._removed.discard(asset)
             yield one, asset
 
-    def _start(self, item: Item, asset: str, decoder: Decoder) -> Pending:
+    def _start(self, one: Changed, asset: str, decoder: Decoder) -> _Ahead:
+        item, recipe = one.item, self.recipes[one.item.modality]
         known = asset in self._fresh or (
-            self._ledger.holds(asset, self.recipes[item.modality])
-            and bool(self._backends.documents.of_assets([asset]))
+            self._ledger.holds(asset, recipe) and bool(self._backends.documents.of_assets([asset]))
         )
         self._fresh.setdefault(asset, []).append(item.uri)
+        done = [] if known else self._ledger.stretches(asset, recipe)
+        start, script = (done[-1].following, done[-1].script) if done else (0.0, None)
         with self._tally.waiting("decode"):  # the first one starts the processes
-            return decoder.submit(item, None if known else self._wants[item.modality])
+            pending = decoder.submit(item, None if known else self._wants, start=start)
+        return _Ahead(one, asset, pending, start, script)
 
     # What becomes of a file
 
     def _finish(self, ahead: _Ahead, decoder: Decoder) -> Iterator[Entry]:
+        """The file's entry; of a film one a stretch, the next being read while one is written."""
+        uri, said = ahead.changed.item.uri, _said_before(ahead)
+        goes_on = True
+        while goes_on:
+            try:
+                reading = self._read(ahead, decoder)
+                following = self._begin_next(ahead, reading, decoder)
+                reading, script = self._heard(reading, ahead.script)
+                _check_content(reading, ahead.start)
+            except BadInputError as error:
+                self._drop(uri, ahead.asset)
+                self._refuse(self._as_known(ahead), error)
+                return
+            self._failed.discard(ahead.asset)
+            said = dict.fromkeys((*said, *reading.warnings))
+            yield self._entry(ahead, replace(reading, warnings=tuple(said)), script)
+            goes_on = following is not None and uri not in self._refused
+            if following is not None:
+                ahead = replace(following, script=script)
+
+    def _read(self, ahead: _Ahead, decoder: Decoder) -> Reading:
+        """Wait for what was begun.
+
+        Raises:
+            BadInputError: the file can't be used. In the middle of a film this costs a stretch.
+        """
+        item = ahead.changed.item
         try:
             with self._tally.waiting("decode"):
-                reading = decoder.result(ahead.pending)
+                reading = decoder.result(ahead.pending, item)
                 if reading.drafts is None and ahead.asset in self._failed:
-                    item = ahead.changed.item
-                    wants = self._wants[item.modality]
-                    reading = decoder.result(decoder.submit(item, wants, at_once=True))
-            self._tally.worked("decode", reading.seconds / decoder.workers)
+                    again = decoder.submit(item, self._wants, at_once=True)
+                    reading = decoder.result(again, item)
         except BadInputError as error:
-            self._drop(ahead.changed.item.uri, ahead.asset)
-            self._refuse(ahead.changed, error)
-        else:
-            self._failed.discard(ahead.asset)
-            yield self._entry(ahead.changed, ahead.asset, reading)
+            if not ahead.start or error.reason in _OTHER_BYTES:
+                raise
+            described = decoder.result(decoder.submit(item, None, at_once=True), item)
+            return _gap(described, ahead, error)
+        self._tally.worked("decode", reading.seconds / decoder.workers)
+        return reading
+
+    def _begin_next(self, ahead: _Ahead, reading: Reading, decoder: Decoder) -> _Ahead | None:
+        """Have the stretch read that comes next, and count this one."""
+        duration = float(reading.fields.get("duration_s", 0) or 0)
+        if ahead.first:
+            self._tally.media_total_s += max(duration, ahead.start)
+            self._tally.media_s += ahead.start
+            self._tally.unheard += not self._wants.speech and has_unheard_speech(reading)
+        self._tally.media_s += reading.media_s
+        if (start := reading.following) is None:
+            return None
+        item = ahead.changed.item
+        pending = decoder.submit(item, self._wants, start=start, at_once=True)
+        gaps = ahead.gaps + 1 if reading.is_gap else 0
+        return replace(ahead, pending=pending, start=start, gaps=gaps, first=False)
+
+    def _heard(self, reading: Reading, script: str | None) -> tuple[Reading, str | None]:
+        with self._tally.working("listen"):
+            return self._listener.heard(reading, script)
+
+    def _as_known(self, ahead: _Ahead) -> Changed:
+        """With what the ledger says by now of a film that was begun."""
+        changed = ahead.changed
+        if not ahead.start:
+            return changed
+        rows = self._ledger.rows([changed.item.uri])
+        return replace(changed, known=rows.get(changed.item.uri, changed.known))
 
     def _drop(self, uri: str, asset: str) -> None:
         """A file of an asset can't be used after all: another one must be read for it."""
@@ -208,8 +285,8 @@ class EntryMaker:
         if not files:
             self._fresh.pop(asset, None)
 
-    def _entry(self, changed: Changed, asset: str, reading: Reading) -> Entry:
-        item, known = changed.item, changed.known
+    def _entry(self, ahead: _Ahead, reading: Reading, script: str | None) -> Entry:
+        asset, item, known = ahead.asset, ahead.changed.item, ahead.changed.known
         given = item.given or _given_before(known) or Given()
         fields, warnings = self.types.fit(fields_of(item, given, reading))
         sighting = Sighting(
@@ -227,7 +304,8 @@ class EntryMaker:
             message="; ".join((*reading.warnings, *warnings)),
             given=given.dump(),
         )
-        return Entry(sighting, reading.drafts, row, known)
+        stretch = ahead.start, reading.following, script
+        return Entry(sighting, reading.drafts, row, known, *stretch)
 
     def _outcome(self, uri: str, asset: str) -> Outcome:
         """A duplicate is a file whose bytes another has: met before it, or known and as it was."""
@@ -242,17 +320,31 @@ class EntryMaker:
         self.skip(skipped, signature(changed.item), changed.known, recipe)
 
 
-def recipes_of(session: Session, limits: Limits) -> Mapping[Modality, str]:
-    """A short digest, by modality, of everything that decides which documents a file becomes."""
-    channels = [[c.key, c.fingerprint] for c in session.backends.manifest.channels]
-    return {
-        modality: hashlib.sha256(
-            json.dumps(
-                [channels, dict(registry.open_modality(modality, limits).recipe)], sort_keys=True
-            ).encode()
-        ).hexdigest()[:16]
-        for modality in registry.MODALITIES
-    }
+def _said_before(ahead: _Ahead) -> Mapping[str, None]:
+    """What was found odd in a film by the run that began it."""
+    known = ahead.changed.known
+    return {known.message: None} if ahead.start and known and known.message else {}
+
+
+def _check_content(reading: Reading, start: float) -> None:
+    """Refuse a film or a recording of which nothing could be found."""
+    whole = start == 0 and reading.following is None and reading.media_s > 0
+    if whole and reading.drafts == () and not reading.captions:
+        raise BadInputError(
+            SkipReason.NO_CONTENT,
+            "nothing of it could be found: it needs an --audio-encoder or a --transcriber",
+        )
+
+
+def _gap(described: Reading, ahead: _Ahead, error: BadInputError) -> Reading:
+    """What stands for a stretch that can't be read: nothing, and a warning."""
+    following = None if ahead.gaps + 1 == _MOST_GAPS else ahead.start + STRETCH_S
+    until = "" if following is None else f" to {following:g} s"
+    warning = f"from {ahead.start:g} s{until or ' on'} it can't be read: {error}"
+    return replace(
+        described, drafts=(), following=following, is_gap=True,
+        warnings=(*described.warnings, warning),
+    )  # fmt: skip
 
 
 def _given_before(known: Row | None) -> Given | None:

@@ -4,34 +4,40 @@ Gets: a path, perhaps with its stat. Gives: `Item` or `Skipped`. Touches: the fi
 alone. Never: opens a file.
 
 Beside a picture ``a.jpg``, the files ``a.txt``, ``a.json``, ``a.jpg.txt`` and ``a.jpg.json`` are
-its sidecars; they are read with it and are not indexed by themselves.
+its sidecars; they are read with it and are not indexed by themselves. Beside a film or a recording
+so are ``a.srt``, ``a.vtt`` and ``a.en.srt``; there ``a.txt`` is a transcript.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cache
 
 from retrieval.registry import MODALITIES, media_type_of
 from retrieval.schema import Modality, SkipReason, uri_of
 
 from .schema import Excluded, Item, Skipped, Stat
 
-SIDECAR_SUFFIXES = (".txt", ".json")
-PICTURE_SUFFIXES = tuple(
-    variant
-    for suffix in MODALITIES["image"].media_types
-    for variant in (suffix, suffix.upper(), suffix.capitalize())
-)
+TRANSCRIPT_SUFFIXES = (".srt", ".vtt", ".txt")
+SIDECAR_SUFFIXES: Mapping[Modality, tuple[str, ...]] = {
+    "image": (".txt", ".json"),
+    "video": (*TRANSCRIPT_SUFFIXES, ".json"),
+    "audio": (*TRANSCRIPT_SUFFIXES, ".json"),
+}
+SUBTITLE_SUFFIXES = (".srt", ".vtt")
+# Subtitles may name their language: `film.en.srt`.
+LANGUAGES = ("", ".en", ".zh", ".de", ".fr", ".es", ".it", ".ja", ".ko", ".pt", ".ru", ".ar", ".hi",
+             ".eng", ".chi", ".zho", ".zh-CN", ".zh-TW", ".zh-Hans", ".zh-Hant")  # fmt: skip
 
 
 def items_of(path: str) -> Iterator[Item | Skipped | Excluded]:
-    """The one file at `path`; of a sidecar also the picture that it is read with."""
-    picture = _picture_of(path)
-    if picture is not None:
+    """The one file at `path`; of a sidecar instead the files that it is read with."""
+    owners = list(_owners_of(path))
+    if owners:
         yield Excluded(uri_of(path), sidecar=True)
-    yield item_of(picture or path)
+    yield from map(item_of, owners or [path])
 
 
 def item_of(path: str) -> Item | Skipped:
@@ -54,7 +60,7 @@ def item_with(path: str, status: os.stat_result, sidecars: Sequence[str]) -> Ite
         modality=modality,
         media_type=media_type,
         stat=Stat(path, status.st_size, status.st_mtime_ns),
-        sidecars=tuple(_stats(sidecars)) if modality == "image" else (),
+        sidecars=tuple(_stats(sidecars)),
     )
 
 
@@ -72,35 +78,55 @@ def _kind(path: str, status: os.stat_result) -> tuple[Modality, str] | Skipped:
 
 
 def sidecar_names(name: str) -> list[str]:
-    """The names that a picture's sidecars may have, in the order in which they are read."""
-    stem = os.path.splitext(name)[0]
-    return [base + suffix for base in (stem, name) for suffix in SIDECAR_SUFFIXES]
+    """The names that a file's sidecars may have, in the order in which they are read."""
+    stem, own = os.path.splitext(name)
+    known = media_type_of(own)
+    suffixes = SIDECAR_SUFFIXES.get(known[0], ()) if known else ()
+    return [
+        base + language + suffix
+        for base in (stem, name)
+        for suffix in suffixes
+        for language in (LANGUAGES if suffix in SUBTITLE_SUFFIXES else ("",))
+    ]
+
+
+def is_transcript(name: str, modality: Modality) -> bool:
+    """Whether a sidecar of a file of that modality says what is said in it."""
+    return modality != "image" and name.endswith(TRANSCRIPT_SUFFIXES)
 
 
 def is_sidecar(name: str, names: Collection[str]) -> bool:
-    """Whether a file is the sidecar of a picture, given all names of its folder."""
+    """Whether a file is the sidecar of another, given all names of its folder."""
+    return any(owner in names for owner in _owner_names(name))
+
+
+def _owner_names(name: str) -> Iterator[str]:
+    """The names of the files that a file may be the sidecar of."""
     base, suffix = os.path.splitext(name)
-    if suffix not in SIDECAR_SUFFIXES:
-        return False
-    if base in names and _is_picture(base):
-        return True
-    return any(base + other in names for other in PICTURE_SUFFIXES)
+    modalities = [m for m, suffixes in SIDECAR_SUFFIXES.items() if suffix in suffixes]
+    stems = [base]
+    if suffix in SUBTITLE_SUFFIXES:
+        stems += [base.removesuffix(language) for language in LANGUAGES if base.endswith(language)]
+    for stem in dict.fromkeys(stems):
+        known = media_type_of(os.path.splitext(stem)[1])
+        if known is not None and known[0] in modalities:
+            yield stem
+        for modality in modalities:
+            yield from (stem + own for own in _suffixes(modality))
 
 
-def _is_picture(name: str) -> bool:
-    known = media_type_of(os.path.splitext(name)[1])
-    return known is not None and known[0] == "image"
+@cache
+def _suffixes(modality: Modality) -> tuple[str, ...]:
+    known = MODALITIES[modality].media_types if modality in MODALITIES else ()
+    return tuple(v for suffix in known for v in (suffix, suffix.upper(), suffix.capitalize()))
 
 
-def _picture_of(path: str) -> str | None:
-    """The picture whose sidecar a file is, when its folder wasn't listed; None if it is none."""
+def _owners_of(path: str) -> Iterator[str]:
+    """The files whose sidecar a file is, when its folder wasn't listed."""
     folder, name = os.path.split(path)
-    base, suffix = os.path.splitext(name)
-    if suffix not in SIDECAR_SUFFIXES or not os.path.isfile(path):
-        return None
-    own = [base] if _is_picture(base) else []
-    pictures = (os.path.join(folder, p) for p in (*own, *(base + s for s in PICTURE_SUFFIXES)))
-    return next(filter(os.path.isfile, pictures), None)
+    if os.path.splitext(name)[1] in (*TRANSCRIPT_SUFFIXES, ".json") and os.path.isfile(path):
+        paths = (os.path.join(folder, owner) for owner in _owner_names(name))
+        yield from filter(os.path.isfile, dict.fromkeys(paths))
 
 
 def _beside(path: str) -> list[str]:

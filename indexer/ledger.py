@@ -54,6 +54,25 @@ class Row:
     missing: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A stretch of a film that is durable, while the film isn't yet done to its end.
+
+    Attributes:
+        start: of it, in seconds.
+        following: where to go on.
+        documents: ids of its documents.
+        script: what is left of a transcript without times; None where there is none.
+    """
+
+    asset: str
+    start: float
+    recipe: str
+    following: float
+    documents: tuple[str, ...]
+    script: str | None = None
+
+
 class Ledger:
     """The ledger of one collection. One thread uses it."""
 
@@ -125,6 +144,18 @@ class Ledger:
                 "SELECT asset, document, channel FROM arrivals ORDER BY asset, document"
             ).fetchall()
 
+    def stretches(self, asset: str, recipe: str) -> list[Done]:
+        """What is done of a film that was begun by a recipe, in its order."""
+        with self._file.errors():
+            found = self._file.connection.execute(
+                "SELECT * FROM stretches WHERE asset = ? AND recipe = ? ORDER BY start",
+                [asset, recipe],
+            )
+            return [
+                Done(asset, start, recipe, following, tuple(json.loads(documents)), script)
+                for asset, start, recipe, following, documents, script in found
+            ]
+
     def check(self) -> None:
         """Read everything.
 
@@ -182,10 +213,33 @@ class Ledger:
         with self._file.transaction() as connection:
             connection.executemany("INSERT OR IGNORE INTO arrivals VALUES (?, ?, ?)", arriving)
 
-    def arrived(self, rows: Iterable[Row]) -> None:
-        """Write the rows of what is durable now; nothing is on its way any more."""
+    def arrived(self, rows: Iterable[Row], begun: Iterable[Done] = ()) -> None:
+        """Write the rows of what is durable now; nothing is on its way any more.
+
+        Args:
+            rows: of files; of the films that are done to the end no stretch needs to be known.
+            begun: stretches of films that aren't. Their files' rows say that they are to be redone.
+        """
+        begun = list(begun)
+        rows = list(rows)
+        unfinished = {done.asset for done in begun}
         with self._file.transaction() as connection:
             _put(connection, rows)
+            connection.executemany(
+                "DELETE FROM stretches WHERE asset = ?",
+                ((r.asset,) for r in rows if r.asset and r.asset not in unfinished),
+            )
+            connection.executemany(
+                "DELETE FROM stretches WHERE asset = ? AND recipe != ?",
+                ((done.asset, done.recipe) for done in begun),
+            )
+            connection.executemany(
+                "INSERT OR REPLACE INTO stretches VALUES (?,?,?,?,?,?)",
+                (
+                    (d.asset, d.start, d.recipe, d.following, json.dumps(d.documents), d.script)
+                    for d in begun
+                ),
+            )
             connection.execute("DELETE FROM arrivals")
 
     def depart(self, rows: Iterable[Row]) -> None:
@@ -220,10 +274,11 @@ class Ledger:
     def redo(self, assets: Iterable[str]) -> None:
         """Have the next run that meets a file of these assets read it as if it were new."""
         with self._file.transaction() as connection:
-            connection.executemany(
-                "UPDATE files SET recipe = '', signature = '' WHERE asset = ?",
-                ((asset,) for asset in assets),
-            )
+            for asset in assets:
+                connection.execute(
+                    "UPDATE files SET recipe = '', signature = '' WHERE asset = ?", [asset]
+                )
+                connection.execute("DELETE FROM stretches WHERE asset = ?", [asset])
 
     def redo_all(self) -> None:
         """The same for every file that has an asset."""
@@ -231,6 +286,7 @@ class Ledger:
             connection.execute(
                 "UPDATE files SET recipe = '', signature = '' WHERE asset IS NOT NULL"
             )
+            connection.execute("DELETE FROM stretches")
 
     def intend_recheck(self, assets: Iterable[str]) -> None:
         """Write down, before it happens, that these assets' sightings change."""

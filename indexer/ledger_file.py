@@ -37,6 +37,15 @@ CREATE TABLE arrivals (asset TEXT, document TEXT, channel TEXT, PRIMARY KEY (ass
 CREATE TABLE departures (uri TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE rechecks (asset TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE deletions (document TEXT PRIMARY KEY, channel TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE stretches (
+    asset TEXT,
+    start REAL,
+    recipe TEXT NOT NULL,
+    following REAL NOT NULL,
+    documents TEXT NOT NULL,
+    script TEXT,
+    PRIMARY KEY (asset, start)
+) WITHOUT ROWID;
 CREATE TABLE roots (path BLOB PRIMARY KEY, device INTEGER NOT NULL) WITHOUT ROWID;
 """
 

@@ -29,13 +29,14 @@ from .schema import Item, Reading
 ROOM = 256 * 2**20
 
 Pending = Future[Reading]
-Start = Callable[[Item, Wants | None], Pending]
+Start = Callable[[Item, Wants | None, float], Pending]
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
     item: Item
     wants: Wants | None
+    start: float
     pending: Pending = field(default_factory=Future)
 
 
@@ -58,9 +59,14 @@ class LookAhead:
         self._held = 0
         self._lock = RLock()  # a reading that has already finished tells so while it is started
 
-    def submit(self, item: Item, wants: Wants | None, *, at_once: bool = False) -> Pending:
-        """Read an item when its turn comes, or `at_once`; `release` the reading once it is used."""
-        job = _Job(item, wants)
+    def submit(
+        self, item: Item, wants: Wants | None, *, start: float = 0.0, at_once: bool = False
+    ) -> Pending:
+        """Read an item when its turn comes, or `at_once`; `release` the reading once it is used.
+
+        Of a film one stretch is read, from `start` seconds on.
+        """
+        job = _Job(item, wants, start)
         with self._lock:
             if at_once:
                 self._begin(job)
@@ -84,7 +90,7 @@ class LookAhead:
 
     def _begin(self, job: _Job) -> None:
         try:
-            task = self._start(job.item, job.wants)
+            task = self._start(job.item, job.wants, job.start)
         except RuntimeError as error:  # the pool has ended
             job.pending.set_exception(error)
             return

@@ -58,6 +58,7 @@ class IndexOptions:
         retry: only the files that failed before (below the given paths, if any are given).
         prune: forget missing files too.
         restore: take back what `remove` took out.
+        fast: of films only key frames are decoded: quick, and coarse in time.
     """
 
     exclude: tuple[str, ...] = ()
@@ -70,6 +71,7 @@ class IndexOptions:
     retry: bool = False
     prune: bool = False
     restore: bool = False
+    fast: bool = False
 
 
 def index(
@@ -170,6 +172,7 @@ class _Run:
             removed=self._writer.removed,
             restore=options.restore,
             dry_run=options.dry_run,
+            fast=options.fast,
         )
         self._triage = Triage(
             ledger=session.ledger,
@@ -280,13 +283,17 @@ class _Run:
 
 
 def _batches(entries: Iterable[Entry], files: int) -> Iterator[list[Entry]]:
-    """Batches of so many files, or of fewer whose documents take much memory."""
+    """Batches of so many files, or of fewer whose documents take much memory.
+
+    A stretch of a film that goes on ends one: it is made durable at once, so that a run that is
+    killed has little to do again.
+    """
     batch: list[Entry] = []
     held = 0
     for entry in entries:
         batch.append(entry)
         held += bytes_of(entry.drafts)
-        if len(batch) >= files or held >= BATCH_BYTES:
+        if len(batch) >= files or held >= BATCH_BYTES or entry.following is not None:
             yield batch
             batch, held = [], 0
     if batch:

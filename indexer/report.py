@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from retrieval.abilities import Service
 from retrieval.schema import FieldType, Modality, SkipReason
 
-STAGES = ("read", "decode", "encode", "write")
+STAGES = ("read", "decode", "listen", "encode", "write")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,10 @@ class IndexReport:
         warnings: lines for the user: what was noticed and not counted as a failure.
         seconds: by the clock, from start to end.
         stages: what each of `STAGES` took. ``read`` is hashing, in threads; ``decode`` runs in
-            processes; ``encode`` and ``write`` take turns on the main line.
+            processes; ``listen`` (writing down speech), ``encode`` and ``write`` take turns on the
+            main line.
         encoded: inputs that the encoder was given, by modality; a text has one for each passage.
+        media_s: seconds of films and recordings that were read.
         interrupted: whether the user stopped it; run again to go on.
         dry_run: whether nothing was written, and no file read: `indexed` counts those to read.
         planned: URIs of the files that a dry run would have read.
@@ -64,6 +66,7 @@ class IndexReport:
     seconds: float = 0.0
     stages: Mapping[str, Stage] = field(default_factory=dict)
     encoded: Mapping[Modality, int] = field(default_factory=dict)
+    media_s: float = 0.0
     interrupted: bool = False
     dry_run: bool = False
     planned: tuple[str, ...] = ()
@@ -114,12 +117,18 @@ class Progress:
         failed: those of them that failed.
         total: all files, when they could be counted beforehand.
         what: is counted.
+        media_s: seconds of films and recordings read so far.
+        media_total_s: of those that were begun, as they say of themselves.
+        seconds: since the run began.
     """
 
     done: int
     failed: int
     total: int | None
     what: str = "files"
+    media_s: float = 0.0
+    media_total_s: float = 0.0
+    seconds: float = 0.0
 
 
 Watcher = Callable[[Progress], None]

@@ -22,16 +22,17 @@ from dataclasses import dataclass, field
 from retrieval import registry
 from retrieval.abilities import SharedStore
 from retrieval.collection import Collection, named_by, shared_manifest
-from retrieval.errors import CorruptError, EncoderMismatchError
+from retrieval.errors import CorruptError
 from retrieval.hosts import host_of
 from retrieval.manifest import Manifest, read_manifest
-from retrieval.probes import make_probes, read_probes, write_probes
+from retrieval.probes import read_probes, write_probes
 from retrieval.protocols import AssetStore, DocumentStore, Place, Problem, VectorStore
 from retrieval.schema import Channel, Document, is_here
 
 from .lease import Holder, held
 from .ledger import Ledger, Row, chunks
 from .ledger_file import LedgerFile
+from .probing import probes_of
 from .removed import read_removed, removed_in, teach, write_removed
 from .sharing import PROBES_RECORD, hosts_of, publish
 
@@ -162,17 +163,9 @@ class Salvage:
         read_probes(self._directory)
 
     def _make_probes(self) -> None:
-        """Only by an encoder whose fingerprint proves that it is the same one."""
-        channel = self._manifest.channels[0]
-        encoder = registry.open_encoder(channel.encoder, self.collection.settings.compute)
-        if encoder.fingerprint != channel.fingerprint:
-            raise EncoderMismatchError(
-                f"The probes of {self._directory} are lost, and `{channel.encoder}` isn't the "
-                f"encoder that made them (fingerprint {channel.fingerprint[:12]} then, "
-                f"{encoder.fingerprint[:12]} now).",
-                advice="Bring the same weights back, and run `echolens verify --repair` again.",
-            )
-        write_probes(self._directory, make_probes(encoder))
+        """Only by encoders whose fingerprints prove that they are the same ones."""
+        compute = self.collection.settings.compute
+        write_probes(self._directory, probes_of(self._manifest.channels, compute))
 
     # The document store
 

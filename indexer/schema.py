@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from retrieval.schema import Document, Draft, FieldValue, FloatArray, Modality, SkipReason
+from retrieval.timed import Speech
 
 Outcome = Literal["indexed", "duplicate", "skipped", "erased"]
 AnyPath = str | bytes | os.PathLike[str]
@@ -103,10 +104,12 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A file, read: what it says of itself, and its documents unless they are known already.
+    """A file, or a stretch of it, read: what it says of itself, and its documents.
 
     Attributes:
-        drafts: None when only the description was asked for.
+        drafts: None when only the description was asked for, since they are known already.
+        speech, script, following, media_s: of a stretch; see `timed.Stretch`.
+        is_gap: whether it stands for a stretch that couldn't be read.
         warnings: what was odd and didn't matter (a sidecar that can't be read).
         seconds: that it took, by the clock.
     """
@@ -116,11 +119,16 @@ class Reading:
     drafts: tuple[Draft, ...] | None
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
+    speech: tuple[Speech, ...] = ()
+    script: str | None = None
+    following: float | None = None
+    media_s: float = 0.0
+    is_gap: bool = False
 
     @property
     def bytes(self) -> int:
         """Memory that its documents take: near enough to tell how many may wait."""
-        return bytes_of(self.drafts)
+        return bytes_of(self.drafts) + sum(speech.samples.nbytes for speech in self.speech)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +154,7 @@ def paths_of(given: Paths) -> list[str]:
 
 
 def bytes_of(drafts: Iterable[Draft] | None) -> int:
-    """Memory that the inputs of some documents take: pixels, or characters."""
+    """Memory that the inputs of some documents take: pixels, samples, or characters."""
     return sum(
         value.nbytes if hasattr(value, "nbytes") else sys.getsizeof(value)
         for draft in drafts or ()

@@ -47,8 +47,14 @@ def keep_manifest(backends: Backends, manifest: Manifest) -> None:
 def publish(documents: DocumentStore, manifest: Manifest, probes: Probes) -> None:
     """Put a new collection's records into its document store, if that is shared; manifest last."""
     if isinstance(documents, SharedStore):
-        _put(documents, PROBES_RECORD, dump_probes(probes))
+        keep_probes(documents, probes)
         _put(documents, MANIFEST_RECORD, dump_manifest(manifest))
+
+
+def keep_probes(documents: DocumentStore, probes: Probes) -> None:
+    """Bring a shared store's record of the probes up to date."""
+    if isinstance(documents, SharedStore):
+        _put(documents, PROBES_RECORD, dump_probes(probes))
 
 
 def refuse_published(documents: DocumentStore, url: str) -> None:

@@ -31,6 +31,8 @@ class Tally:
         ) = 0
         self.planned: list[str] = []
         self.cut = 0  # documents of which the encoder doesn't read the end
+        self.media_s = self.media_total_s = 0.0
+        self.unheard = 0  # files with sound in which nobody listened for speech
         self._outcomes: Counter[Outcome] = Counter()
         self._skipped: Counter[SkipReason] = Counter()
         self._warnings: list[str] = []
@@ -92,7 +94,16 @@ class Tally:
         if self._watch and now - self._told >= WATCH_EVERY_S:
             self._told = now
             report = self.report()
-            self._watch(Progress(report.total, report.failed, self.total))
+            self._watch(
+                Progress(
+                    report.total,
+                    report.failed,
+                    self.total,
+                    media_s=self.media_s,
+                    media_total_s=self.media_total_s,
+                    seconds=report.seconds,
+                )
+            )
 
     def report(self, *, interrupted: bool = False, dry_run: bool = False) -> IndexReport:
         """Everything so far."""
@@ -106,14 +117,21 @@ class Tally:
             passed_over=self.passed_over,
             vanished=self.vanished,
             missing=self.missing,
-            warnings=(*self._warnings, *self._cut()),
+            warnings=(*self._warnings, *self._cut(), *self._unheard()),
             seconds=time.monotonic() - self._started,
             stages={name: Stage(self._busy[name], self._waited[name]) for name in STAGES},
             encoded=dict(self._encoded),
+            media_s=self.media_s,
             interrupted=interrupted,
             dry_run=dry_run,
             planned=tuple(self.planned),
         )
+
+    def _unheard(self) -> list[str]:
+        if not self.unheard:
+            return []
+        files = "1 file is" if self.unheard == 1 else f"{self.unheard:,} files are"
+        return [f"what is said in {files} not searched: name a transcriber with --transcriber"]
 
     def _cut(self) -> list[str]:
         if not self.cut:

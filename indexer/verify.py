@@ -34,7 +34,16 @@ from retrieval.abilities import SharedStore
 from retrieval.collection import Collection
 from retrieval.errors import BadInputError, MissingPartError
 from retrieval.protocols import Problem
-from retrieval.schema import CHANNEL_OF_KIND, Document, Sighting, is_here, path_of, printable
+from retrieval.schema import (
+    CHANNEL_OF_KIND,
+    INPUT_OF_MODALITY,
+    Document,
+    Sighting,
+    Wants,
+    is_here,
+    path_of,
+    printable,
+)
 
 from .lease import RECORD
 from .ledger import chunks
@@ -343,11 +352,13 @@ class _Check:
             encoder = backends.encoder(channel)
             vectors = backends.vectors[channel.key].get(self.samples[channel.key])
             documents = self._documents(list(vectors))
-            inputs = {name: value for name, d in documents.items() for value in self._input(d)}
+            wants = encoder.wants
+            inputs = {n: value for n, d in documents.items() for value in self._input(d, wants)}
             if not inputs:
                 continue
             seen = self._seen(documents.values())
-            again = encoder.encode(channel.modality, list(inputs.values()), role="document")
+            modality = INPUT_OF_MODALITY[channel.modality]
+            again = encoder.encode(modality, list(inputs.values()), role="document")
             for name, vector in zip(inputs, again, strict=True):
                 self.checked["encoded again"] += 1
                 cosine = float(vector @ vectors[name])
@@ -357,19 +368,17 @@ class _Check:
                         self._taking_out(documents[name], seen),
                     )
 
-    def _input(self, document: Document) -> Iterator[object]:
+    def _input(self, document: Document, wants: Wants) -> Iterator[object]:
         """The encoder input of a document that has one input, if its file is still as it was."""
         if document.text is not None:
             yield document.text
         elif document.span is None:
             modality = CHANNEL_OF_KIND[document.kind]
-            channel = self.session.backends.manifest.channel(modality)
             reader = registry.open_modality(modality, self.session.backends.limits)
             try:
                 with self.session.backends.assets.open(document.asset) as file:
                     data = file.read()
-                if channel and hashlib.sha256(data).hexdigest() == document.asset:
-                    wants = self.session.backends.encoder(channel).wants
+                if hashlib.sha256(data).hexdigest() == document.asset:
                     yield reader.query_input(data, wants)
             except (OSError, BadInputError):
                 return  # its file is gone or changed: the next run's business, not damage

@@ -11,6 +11,10 @@ ledger row closes it. Killed between any two steps, the next run first looks at 
 way: what no file has any more is erased, and a file that is there is done again; ids are
 deterministic, so that changes nothing that is right.
 
+A film is written stretch by stretch, each made durable like a file; the ledger knows the stretches
+until the film is done to its end, and its file as one to be redone. So a run that is killed in the
+middle of a film is gone on with there, and what the film no longer has is deleted at its end.
+
 A sighting without a ledger row is not forgotten while its file may be there: the ledger may have
 been lost, and no run or repair may take that for a wish to erase.
 """
@@ -18,7 +22,7 @@ been lost, and no run or repair may take that for a wish to erase.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,7 +32,6 @@ from retrieval.schema import (
     CHANNEL_OF_KIND,
     Document,
     Draft,
-    Kind,
     Sighting,
     SkipReason,
     is_here,
@@ -36,7 +39,7 @@ from retrieval.schema import (
 )
 
 from .files import is_gone
-from .ledger import Ledger, Row
+from .ledger import Done, Ledger, Row
 from .removed import RemovedAssets
 from .schema import Encodable, Encoded
 
@@ -45,18 +48,23 @@ REMOVED = "its bytes were taken out; `index --restore` takes them back"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file that was read.
+    """A file that was read, or a stretch of it.
 
     Attributes:
         drafts: its documents; None when the asset's are known already.
-        row: what the ledger will say once everything is durable.
+        row: what the ledger will say once everything is durable, to the file's end.
         known: what it says of the same path so far.
+        start, following: of a stretch, in seconds; see `timed.Stretch`.
+        script: what is left of its transcript.
     """
 
     sighting: Sighting
     drafts: tuple[Draft, ...] | None
     row: Row
     known: Row | None = None
+    start: float = 0.0
+    following: float | None = None
+    script: str | None = None
 
     @property
     def left(self) -> str | None:
@@ -139,33 +147,37 @@ class Writer:
         others: Sequence[Sighting],
         known: Sequence[Document],
     ) -> tuple[list[Encodable], list[Document]]:
-        drafts = next((e.drafts for e in members if e.drafts is not None), None)
+        read = next((entry for entry in members if entry.drafts is not None), None)
         wanted = {
             encodable.document.id: encodable
-            for draft in drafts or ()
-            for encodable in [self._encodable(asset, draft)]
+            for draft in (read.drafts or () if read else ())
+            for encodable in self._encodables(asset, draft)
         }
         content = set(wanted)
-        if drafts is None:
-            content = {document.id for document in known if not document.is_caption}
+        if read is None or read.following is not None:  # what it has now is not all it will have
+            content |= {document.id for document in known if not document.is_caption}
+        else:
+            done = self._ledger.stretches(asset, read.row.recipe)
+            content.update(id_ for stretch in done for id_ in stretch.documents)
         captions = self.captions(asset, [*others, *(e.sighting for e in members)])
         known_ids = {document.id for document in known}
         wanted.update((c.document.id, c) for c in captions if c.document.id not in known_ids)
         kept = content | {c.document.id for c in captions}
         return list(wanted.values()), [d for d in known if d.id not in kept]
 
-    def _encodable(self, asset: str, draft: Draft) -> Encodable:
-        document = Document.of(asset, draft.kind, self._key(draft.kind), draft.span, draft.text)
-        return Encodable(document, draft.inputs)
+    def _encodables(self, asset: str, draft: Draft) -> Iterator[Encodable]:
+        """A document in each channel that takes it; a text that none takes is found by words."""
+        channels = self._backends.manifest.channels_of(CHANNEL_OF_KIND[draft.kind])
+        keys = [channel.key for channel in channels] or ([""] if draft.text is not None else [])
+        for key in keys:
+            document = Document.of(asset, draft.kind, key, draft.span, draft.text)
+            yield Encodable(document, draft.inputs)
 
     def captions(self, asset: str, sightings: Iterable[Sighting]) -> list[Encodable]:
         """The documents of the captions that sightings of an asset give, each once."""
         texts = dict.fromkeys(text for sighting in sightings for text in sighting.captions)
-        return [self._encodable(asset, Draft("passage", (t,), text=t)) for t in texts]
-
-    def _key(self, kind: Kind) -> str:
-        channel = self._backends.manifest.channel(CHANNEL_OF_KIND[kind])
-        return channel.key if channel else ""
+        drafts = (Draft("passage", (text,), text=text) for text in texts)
+        return [encodable for draft in drafts for encodable in self._encodables(asset, draft)]
 
     def write(self, entries: Sequence[Entry], plan: Plan, encoded: Mapping[str, Encoded]) -> None:
         """Make a batch durable, in the order that the module's docstring gives."""
@@ -177,7 +189,22 @@ class Writer:
             self._backends.vectors[key].upsert(vectors.ids, vectors.vectors, documents)
         self._backends.documents.upsert(new, [entry.sighting for entry in entries])
         self._delete(plan.stale)
-        self._ledger.arrived(entry.row for entry in entries)
+        self._ledger.arrived(map(_row, entries), self._begun(entries, new))
+
+    @staticmethod
+    def _begun(entries: Sequence[Entry], documents: Iterable[Document]) -> Iterator[Done]:
+        """The stretches after which the file goes on, with their documents."""
+        ids: dict[str, list[str]] = defaultdict(list)
+        for document in documents:
+            if not document.is_caption:
+                ids[document.asset].append(document.id)
+        for entry in entries:
+            if entry.following is not None:
+                asset = entry.sighting.asset
+                yield Done(
+                    asset, entry.start, entry.row.recipe, entry.following,
+                    tuple(ids[asset]), entry.script,
+                )  # fmt: skip
 
     def finish(self) -> None:
         """Finish what was begun: in this run, or in one that was killed, or by another machine."""
@@ -283,6 +310,11 @@ def _with_drafts(entry: Entry, spare: Mapping[str, tuple[Draft, ...]]) -> Entry:
     if entry.drafts is not None or drafts is None:
         return entry
     return replace(entry, drafts=drafts, row=replace(entry.row, outcome="indexed"))
+
+
+def _row(entry: Entry) -> Row:
+    """What the ledger says of a file; while it isn't done to its end, that it is to be redone."""
+    return entry.row if entry.following is None else replace(entry.row, signature="", recipe="")
 
 
 def _holds(row: Row, asset: str) -> bool:

@@ -49,9 +49,9 @@ class Manifest:
     background: Mapping[str, Mapping[Modality, Background]] = field(default_factory=dict)
     transcriber: str = ""
 
-    def channel(self, modality: Modality) -> Channel | None:
-        """The first channel that takes documents of a modality."""
-        return next((c for c in self.channels if c.modality == modality), None)
+    def channels_of(self, modality: Modality) -> tuple[Channel, ...]:
+        """The channels that take documents of a modality, one a space."""
+        return tuple(c for c in self.channels if c.modality == modality)
 
 
 def read_manifest(directory: Path) -> Manifest:

@@ -28,6 +28,8 @@ class Settings:
         host: what this machine is called in collections that it shares with others.
         collection: name or path of the collection used when none is given.
         encoder: encoder of a new collection.
+        audio_encoder: encoder of its sounds; "" for none.
+        transcriber: what writes down its speech; "" for nothing.
         vectors, documents, assets: store URLs of a new collection.
         device: where encoders run: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         precision: of their numbers: ``auto``, ``fp32``, ``bf16``, ``int8``.
@@ -43,6 +45,8 @@ class Settings:
     collection: str = "default"
     host: str = ""
     encoder: str = "starter:"
+    audio_encoder: str = ""
+    transcriber: str = ""
     vectors: str = "exact:"
     documents: str = "sqlite:"
     assets: str = "inplace:"

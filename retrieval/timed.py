@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .schema import Draft, FloatArray
 
 SPEECH_RATE = 16_000  # Hz, of all sound in which speech is looked for
+STRETCH_S = 120.0  # of media, that are read and written at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,11 @@ class Sound:
 
     samples: FloatArray
     rate: int
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes."""
+        return self.samples.nbytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,11 +41,12 @@ class CaptionsSource:
         options = options or DatasetOptions()
         content = read_content(captions, options)
         pictures, problems = _chosen(content, options.split)
-        folder = folder_of([picture.name for picture in pictures], options.images, content.path)
+        names = [(picture.name, *picture.also) for picture in pictures]
+        folder = folder_of(names, options.images, content.path, content.modality)
         self._given: dict[str, Given] = {}
         owner: dict[str, str] = {}
         for picture in pictures:
-            found = folder.find(picture.name)
+            found = folder.find(picture.name, *picture.also)
             path = os.path.abspath(found.path if found else folder.path / picture.name)
             if owner.setdefault(picture.id, path) != path:
                 problems.add("ids given twice", picture.id)

@@ -26,6 +26,7 @@ the stored one: an encoder that went wrong is refused before it answers anything
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,10 +127,13 @@ def encode(backends: Backends, query: Query, channels: Sequence[Channel]) -> Enc
     terms: _Terms = {}
     missing: list[Missing] = []
     unread: list[Unread] = []
-    channel_of = {channel.space: channel for channel in reversed(channels)}
+    spaces: dict[str, list[Channel]] = {}
+    for channel in channels:
+        spaces.setdefault(channel.space, []).append(channel)
     by_modality = _by_modality(query.parts)
-    for space, channel in sorted(channel_of.items()):
+    for space, members in sorted(spaces.items()):
         for modality, parts in by_modality.items():
+            channel = _taking(backends, members, modality)
             weighted = terms.setdefault((space, modality), [])
             weighted += _given(channel, parts)
             fresh = [part for part in parts if space not in part.vectors]
@@ -154,7 +158,7 @@ def encode(backends: Backends, query: Query, channels: Sequence[Channel]) -> Enc
             continue
         terms.setdefault((channel.space, channel.modality), []).append((part.weight, vector))
     if channels and not missing:
-        _check_taken(query.parts, examples, terms, channel_of)
+        _check_taken(query.parts, examples, terms, spaces)
     mixed = (_mix(*key, weighted) for key, weighted in sorted(terms.items()) if weighted)
     named = tuple(document for _, document, _ in examples)
     return Encoded(tuple(mixed), named, tuple(missing), tuple(unread))
@@ -181,6 +185,23 @@ def _check_taken(
                 f"of it is in the space `{channel.space}`.",
                 advice="Leave out --modality, or ask with words or a file.",
             )
+
+
+def _taking(backends: Backends, channels: Sequence[Channel], modality: Modality) -> Channel:
+    """The channel of a space whose encoder takes a modality: the first one if none does.
+
+    A space may have several encoders: one of pictures and texts, and one that puts sounds there.
+    """
+    of_encoder: dict[str, Channel] = {}
+    for channel in channels:
+        of_encoder.setdefault(channel.encoder, channel)
+    for channel in of_encoder.values():
+        if len(of_encoder) == 1 or any(modality in alias.modalities for alias in channel.aliases):
+            return channel  # its own encoder, which may take long to load, needn't be asked
+        with suppress(MissingPartError):
+            if modality in backends.encoder(channel).space.modalities:
+                return channel
+    return channels[0]
 
 
 def _by_modality(parts: Sequence[Part]) -> Mapping[Modality, list[Part]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from indexer import create
-from indexer import opening as making
+from indexer import creating as making
 from indexer.folder import make_folder
 from retrieval.errors import EcholensError, StoreUnreachableError, UsageError
 from tests import collections
@@ -28,7 +28,7 @@ def test_a_url_that_makes_no_sense_is_refused_before_the_encoder_is_loaded(
     def loaded(*_: object) -> None:
         raise AssertionError("the encoder was loaded")
 
-    monkeypatch.setattr(making, "make_probes", loaded)
+    monkeypatch.setattr(making, "probes_of", loaded)
     with pytest.raises(UsageError) as caught:
         create("photos", settings=collections.settings(tmp_path), **asked)
     assert "hush" not in f"{caught.value}{caught.value.advice}"

@@ -30,7 +30,7 @@ class _Pool:
         self.started: list[str] = []
         self.tasks: dict[str, Pending] = {}
 
-    def start(self, item: Item, wants: Wants | None) -> Pending:
+    def start(self, item: Item, wants: Wants | None, start: float) -> Pending:
         self.started.append(item.uri)
         self.tasks[item.uri] = Future()
         return self.tasks[item.uri]
@@ -85,7 +85,7 @@ def test_a_failure_and_an_end_reach_the_one_that_waits() -> None:
 
 
 def test_a_pool_that_has_ended_starts_nothing_and_says_so() -> None:
-    def ended(item: Item, wants: Wants | None) -> Pending:
+    def ended(item: Item, wants: Wants | None, start: float) -> Pending:
         raise RuntimeError("Pool is not active")
 
     pending = LookAhead(ended, under_way=1).submit(_item("a"), None)

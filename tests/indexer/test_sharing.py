@@ -12,7 +12,8 @@ import pytest
 pytest.importorskip("elasticsearch")
 
 from indexer import create, opening
-from indexer.opening import attach, writing
+from indexer.creating import attach
+from indexer.opening import writing
 from indexer.sharing import keep_manifest, manifest_in, withdraw
 from retrieval import registry
 from retrieval.collection import MANIFEST_RECORD, Collection
