@@ -88,8 +88,8 @@ def _band(collection: Collection, hit: Hit) -> Band:
     """A film or a recording, by its best moments."""
     from retrieval.previews import Band
 
-    duration = hit.fields.get("duration")
-    length_s = float(duration) if isinstance(duration, int | float) else None
+    duration_s = hit.fields.get("duration_s")
+    length_s = float(duration_s) if isinstance(duration_s, int | float) else None
     shows = _is_film(hit)
     strips = tuple(_strip(moment, shows, length_s) for moment in hit.moments[:MOMENTS])
     waves = [strip.wave for strip in strips if strip.wave]
