@@ -26,6 +26,7 @@ from retrieval.protocols import Encoder
 from retrieval.schema import Compute, FloatArray, Modality, Precision
 from retrieval.sounds import at_rate
 from retrieval.timed import Sound
+from tests.clap_models import build
 from tests.encoders import plugin_path, random_checkpoint
 from tests.onnx_exports import CLIP, add_models, exports_of
 from tests.taggers import write_folder
@@ -45,6 +46,7 @@ def _export(folder: Path) -> str:
 
 
 URLS: dict[str, Callable[[Path], str]] = {
+    "clap": lambda folder: f"clap:{build(folder / 'clap')}",
     "conse": lambda folder: "conse:",
     "hash": lambda folder: "hash:",
     "onnx": _export,
@@ -53,13 +55,15 @@ URLS: dict[str, Callable[[Path], str]] = {
     "tags": lambda folder: "tags:spectrum+hash:",
 }
 MORE_URLS: dict[str, Callable[[Path], str]] = {
+    "clap": lambda folder: f"clap:{build(folder / 'clap')}",
+    "clap:FUSED": lambda folder: f"clap:{build(folder / 'fused', fused=True)}",
     "starter:chinese": chinese,
     "tags:FOLDER": lambda folder: f"tags:{write_folder(folder / 'tagger')}+starter:",
 }
-SLOW = {"onnx", "open_clip"}
+SLOW = {"clap", "clap:FUSED", "onnx", "open_clip"}
 # Where a batch changes nothing: what the laws below hold to 0.99999. The quicker precisions round,
 # and are held to their own tolerance.
-EXACT = {"open_clip": Compute("cpu", "fp32")}
+EXACT = {"clap": Compute("cpu", "fp32"), "open_clip": Compute("cpu", "fp32")}
 
 ODD_TEXTS = [
     "",

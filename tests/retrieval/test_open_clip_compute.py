@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from cli.options import PRECISIONS
+from retrieval import torch_compute
 from retrieval.encoders.open_clip import OpenClipEncoder, compute
 from retrieval.errors import UsageError
 from retrieval.probes import check_vectors, probe_inputs
@@ -63,7 +64,7 @@ def test_every_precision_keeps_to_its_tolerance(family: str, tmp_path: Path) -> 
 def test_auto_is_what_the_processor_is_quick_in(
     quick: bool, precision: Precision, tiny: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compute, "_is_quick_in_bf16", lambda _: quick)
+    monkeypatch.setattr(torch_compute, "_is_quick_in_bf16", lambda _: quick)
     encoder = OpenClipEncoder(tiny, Compute("cpu"))
     assert encoder.compute == Compute("cpu", precision)
     assert str(encoder.compute) == f"cpu, {precision}"

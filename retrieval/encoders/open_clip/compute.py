@@ -4,11 +4,10 @@ Gets: a `Compute` as asked for, a model in fp32. Gives: a `Compute` without ``au
 its precision. Touches: torch. Never: autocast, which casts the weights anew in every call (on two
 cores of an AMD EPYC it brought a ViT-B/32 from 16 images a second down to 4).
 
-``auto`` is bf16 where the hardware multiplies in it (AVX-512 BF16 or AMX on a processor, Ampere and
-later among Nvidia's cards), since that is twice as quick there, else fp32. ``bf16`` casts the
-weights once; norms and sums go on in fp32 inside torch's kernels. ``int8`` quantises the linear
-layers' weights for each output channel, and what enters them for each batch as it comes, so a
-vector depends a little on its batch; convolutions and attention's own products stay in fp32.
+What ``auto`` is, `torch_compute` tells. ``bf16`` casts the weights once; norms and sums go on in
+fp32 inside torch's kernels. ``int8`` quantises the linear layers' weights for each output channel,
+and what enters them for each batch as it comes, so a vector depends a little on its batch;
+convolutions and attention's own products stay in fp32.
 
 The tolerances leave room below what was measured with random weights, as the least cosine over the
 built-in pictures and sentences. bf16 to fp32: 0.9997 over the shrunken families of
@@ -22,8 +21,20 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from retrieval import torch_compute
 from retrieval.errors import UsageError
 from retrieval.schema import Compute, Precision
+from retrieval.torch_compute import dtype_of, free_memory, is_out_of_memory, too_small
+
+__all__ = [
+    "TOLERANCES",
+    "bring",
+    "dtype_of",
+    "free_memory",
+    "is_out_of_memory",
+    "resolve",
+    "too_small",
+]
 
 # The least cosine to the same input's vector as another machine made it. For fp32 too that may have
 # been made in bf16, so that such a collection can be asked where nothing is quick in bf16.
@@ -36,13 +47,10 @@ def resolve(asked: Compute) -> Compute:
     Raises:
         UsageError: a device or a precision that can't be used here.
     """
-    device = _device(asked.device)
-    precision = asked.precision
-    if precision == "auto":
-        precision = "bf16" if _is_quick_in_bf16(device) else "fp32"
-    if precision == "int8":
-        _check_int8(device)
-    return Compute(device, precision, asked.threads)
+    resolved = torch_compute.resolve(asked)
+    if resolved.precision == "int8":
+        _check_int8(resolved.device)
+    return resolved
 
 
 def bring(model: Any, compute: Compute, tokens: Any) -> Any:
@@ -61,67 +69,6 @@ def bring(model: Any, compute: Compute, tokens: Any) -> Any:
     if compute.precision == "int8":
         return _quantised(model, _called(model, tokens))
     return model.to(compute.device)
-
-
-def dtype_of(compute: Compute) -> Any:
-    """The type of the numbers that go into the model."""
-    import torch
-
-    return torch.bfloat16 if compute.precision == "bf16" else torch.float32
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether an error says that the device's memory is full."""
-    import torch
-
-    kind = getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)  # since torch 2.5
-    return isinstance(error, kind)
-
-
-def free_memory(device: str) -> None:
-    """Give back what torch keeps for later."""
-    import torch
-
-    if device.startswith("cuda"):
-        torch.cuda.empty_cache()
-    elif device.startswith("mps"):
-        torch.mps.empty_cache()
-
-
-def too_small(device: str, what: str) -> UsageError:
-    """What to raise when the device's memory isn't enough for the least there is to do."""
-    return UsageError(
-        f"The memory of `{device}` is too small for {what}.",
-        advice="Try --precision bf16, --device cpu, or a smaller model.",
-    )
-
-
-def _device(name: str) -> str:
-    """The torch device for a setting: ``auto`` is the first GPU if there is one."""
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:  # unknown; not built in or not present
-        raise UsageError(
-            f"The device `{name}` can't be used here.",
-            advice="Give --device cpu, or leave it out to take the best one there is (also "
-            "ECHOLENS_DEVICE, or `device` in your settings).",
-        ) from error
-    return name
-
-
-def _is_quick_in_bf16(device: str) -> bool:
-    import torch
-
-    if device.startswith("cuda"):
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device != "cpu" or not torch.backends.mkldnn.is_available():
-        return False
-    asks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # torch has no public ones
-    return any(ask() for name in asks if (ask := getattr(torch.cpu, name, None)))
 
 
 def _check_int8(device: str) -> None:
