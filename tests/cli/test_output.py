@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli import output
+from cli import progress as progress_line
 from cli.errors import ExitCode
-from cli.progress import describe, duration
+from cli.progress import ProgressLine, describe, duration
 from indexer import Progress
 
 from .conftest import Echolens
@@ -135,6 +136,33 @@ def test_progress_in_words() -> None:
     assert describe(Progress(5, 0, None), 0.0) == "5 files"
     assert describe(Progress(9, 0, 10), 50.0).endswith(", nearly done")
     assert describe(Progress(10, 0, 10), 50.0).endswith(", finishing")
+
+
+def test_progress_of_films_tells_their_time_and_speed() -> None:
+    films = Progress(12, 1, 40, media_s=1510.0, media_total_s=5520.0, seconds=100.0)
+
+    assert describe(films, 0.0, 12.0) == (
+        "12 of 40 files, 25:10 of 1:32:00 at 12x, 1 failed, 6 min left"
+    )
+    assert " at 15x, " in describe(films, 0.0)  # nothing was done lately: that of the whole run
+    assert describe(films, 0.01, 12.0).endswith(", 47 min left")  # many small files are to come
+    slow = Progress(1, 0, None, media_s=30.0, media_total_s=10.0, seconds=60.0)
+    assert describe(slow, 0.0) == "1 files, 0:30 of 0:30 at 0.5x"  # the header promised less
+
+
+def test_the_line_is_about_what_was_done_lately(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    now = [0.0]
+    monkeypatch.setattr(output, "replace_line", shown.append)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(progress_line.time, "monotonic", lambda: now[0])
+    with ProgressLine(quiet=False) as line:
+        for second in range(0, 120, 10):
+            now[0] = float(second)
+            media_s = 600.0 + 2 * second if second else 0.0
+            line(Progress(second, 0, 1000, media_s=media_s, seconds=max(1.0, second)))
+
+    assert " at 2.0x, " in shown[-2]
 
 
 def _process(*arguments: str, collection: Path, stdout: int) -> subprocess.Popen[bytes]:
