@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from indexer import Status, StoreStatus
     from retrieval import Collection
 
+PIECES = {"video": "shots", "audio": "windows of sound"}  # what the documents of a channel are
+
 
 @click.command("status")
 @formats("table", "jsonl")
@@ -52,6 +54,7 @@ def _record(collection: Collection, figures: Status) -> dict[str, object]:
     return {
         "collection": str(collection.directory),
         "channels": {channel.key: channel.encoder for channel in manifest.channels},
+        "transcriber": manifest.transcriber,
         **asdict(figures),
     }
 
@@ -62,6 +65,8 @@ def _rows(collection: Collection, figures: Status) -> Iterator[tuple[str, str]]:
     manifest = collection.manifest
     yield "collection", printable(str(collection.directory))
     yield "size", size(figures.bytes)
+    if manifest.transcriber:
+        yield "transcriber", manifest.transcriber
     for store in figures.stores:
         yield store.role, _store(store)
     for outcome, count in figures.files.items():
@@ -74,7 +79,10 @@ def _rows(collection: Collection, figures: Status) -> Iterator[tuple[str, str]]:
     for channel in manifest.channels:
         key = channel.key
         told = (
-            _counted("documents", None if "documents" in silent else figures.documents.get(key, 0)),
+            _counted(
+                PIECES.get(channel.modality, "documents"),
+                None if "documents" in silent else figures.documents.get(key, 0),
+            ),
             _counted(
                 "vectors", None if f"vectors {key}" in silent else figures.vectors.get(key, 0)
             ),
