@@ -22,12 +22,12 @@ from retrieval.timed import STRETCH_S
 
 from .decode import Decoder, hash_file
 from .fields import FieldTypes, fields_of
-from .ledger import Row
 from .listen import Listener, has_unheard_speech
 from .lookahead import Pending
 from .opening import Session
 from .recipes import recipes_of, transcriber_of, wants_of
 from .removed import RemovedAssets
+from .rows import Row
 from .schema import Given, Item, Outcome, Reading, Skipped
 from .tally import Tally
 from .triage import PASSING, Changed, is_as_it_was, signature

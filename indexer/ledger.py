@@ -14,63 +14,20 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import TypeVar
 
 from retrieval.schema import Document, SkipReason
 
 from .ledger_file import LedgerFile
+from .rows import Done, Row, row_of
 from .schema import Outcome
 
 CHUNK = 500
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One file.
-
-    Attributes:
-        signature: its stat and its sidecars', as text; equal means unchanged.
-        asset: the hash of its bytes, when they could be read.
-        recipe: how it was turned into documents.
-        reason: why it was skipped.
-        message: the same in words; of an indexed file, what was odd about it.
-        given: what its source said of it, as `Given.dump` writes it.
-        missing: its root couldn't be seen when it was last looked for.
-    """
-
-    uri: str
-    signature: str
-    asset: str | None
-    recipe: str
-    outcome: Outcome
-    reason: SkipReason | None = None
-    message: str = ""
-    given: str | None = None
-    missing: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A stretch of a film that is durable, while the film isn't yet done to its end.
-
-    Attributes:
-        start: of it, in seconds.
-        following: where to go on.
-        documents: ids of its documents.
-        script: what is left of a transcript without times; None where there is none.
-    """
-
-    asset: str
-    start: float
-    recipe: str
-    following: float
-    documents: tuple[str, ...]
-    script: str | None = None
 
 
 class Ledger:
@@ -87,7 +44,7 @@ class Ledger:
             found = self._file.connection.execute(
                 "SELECT files.* FROM json_each(?) JOIN files ON uri = value", [json.dumps(uris)]
             )
-            return {row.uri: row for row in map(_row, found)}
+            return {row.uri: row for row in map(row_of, found)}
 
     def holds(self, asset: str, recipe: str) -> bool:
         """Whether an asset was indexed by this recipe from a file that still has it."""
@@ -105,7 +62,7 @@ class Ledger:
         """The rows of the files that have an asset."""
         with self._file.errors():
             yield from map(
-                _row,
+                row_of,
                 self._file.connection.execute(
                     "SELECT * FROM files WHERE asset = ? AND outcome != 'erased'", [asset]
                 ),
@@ -116,7 +73,7 @@ class Ledger:
         condition, values = ("WHERE outcome = ?", [outcome]) if outcome else ("", [])
         with self._file.errors():
             yield from map(
-                _row,
+                row_of,
                 self._file.connection.execute(
                     f"SELECT * FROM files {condition} ORDER BY uri",  # noqa: S608 (constants)
                     values,
@@ -345,7 +302,7 @@ class Ledger:
         below = root_uri.rstrip("/")
         with self._file.errors():
             yield from map(
-                _row,
+                row_of,
                 self._file.connection.execute(
                     "SELECT * FROM files WHERE (uri = ? OR (uri >= ? AND uri < ?)) "
                     "AND uri NOT IN (SELECT uri FROM temp.seen) ORDER BY uri",
@@ -394,27 +351,5 @@ def _intend_recheck(connection: sqlite3.Connection, assets: Iterable[str]) -> No
 
 def _put(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
     connection.executemany(
-        "INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?)",
-        (
-            (r.uri, r.signature, r.asset, r.recipe, r.outcome, r.reason, r.message, r.given,
-             r.missing)
-            for r in rows
-        ),
-    )  # fmt: skip
-
-
-def _row(values: Sequence[object]) -> Row:
-    uri, signature, asset, recipe, outcome, reason, message, given, missing = values
-    if outcome not in get_args(Outcome):
-        raise ValueError(f"{outcome!r} is no outcome")
-    return Row(
-        str(uri),
-        str(signature),
-        None if asset is None else str(asset),
-        str(recipe),
-        outcome,  # type: ignore[arg-type]  # the column holds nothing else
-        None if reason is None else SkipReason(str(reason)),
-        str(message),
-        None if given is None else str(given),
-        bool(missing),
+        "INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?)", map(astuple, rows)
     )

@@ -22,10 +22,11 @@ from retrieval.query.backends import AbsentStore, Backends
 from retrieval.schema import Channel, SkipReason, is_here, printable, uri_of
 
 from .fields import FieldTypes
-from .ledger import CHUNK, Ledger, Row
+from .ledger import CHUNK, Ledger
 from .opening import Session, writing
 from .removed import RemovedAssets, removed_in, write_removed
 from .report import Failure, Status, StoreStatus
+from .rows import Row
 from .schema import Paths, paths_of
 from .sharing import keep_manifest
 from .write import Writer

@@ -20,7 +20,8 @@ from retrieval.durable import replace_file
 from retrieval.errors import CorruptError
 from retrieval.protocols import DocumentStore
 
-from .ledger import Ledger, Row
+from .ledger import Ledger
+from .rows import Row
 
 NAME = "removed.json"
 RECORD = "removed"  # in a document store that machines share

@@ -30,10 +30,11 @@ from retrieval.protocols import AssetStore, DocumentStore, Place, Problem, Vecto
 from retrieval.schema import Channel, Document, is_here
 
 from .lease import Holder, held
-from .ledger import Ledger, Row, chunks
+from .ledger import Ledger, chunks
 from .ledger_file import LedgerFile
 from .probing import probes_of
 from .removed import read_removed, removed_in, teach, write_removed
+from .rows import Row
 from .sharing import PROBES_RECORD, hosts_of, publish
 
 _GIVEN_LOST = "The ledger was lost: what came with `index --captions` must be given so again."

@@ -18,7 +18,8 @@ from itertools import islice
 
 from retrieval.schema import path_of, uri_of
 
-from .ledger import CHUNK, Ledger, Row
+from .ledger import CHUNK, Ledger
+from .rows import Row
 from .tally import Tally
 
 

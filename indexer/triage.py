@@ -14,7 +14,8 @@ from itertools import islice
 
 from retrieval.schema import Modality, SkipReason, path_of, printable, uri_of
 
-from .ledger import CHUNK, Ledger, Row
+from .ledger import CHUNK, Ledger
+from .rows import Row
 from .schema import Excluded, Item, Skipped
 from .tally import Tally
 

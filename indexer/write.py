@@ -39,8 +39,9 @@ from retrieval.schema import (
 )
 
 from .files import is_gone
-from .ledger import Done, Ledger, Row
+from .ledger import Ledger
 from .removed import RemovedAssets
+from .rows import Done, Row
 from .schema import Encodable, Encoded
 
 REMOVED = "its bytes were taken out; `index --restore` takes them back"

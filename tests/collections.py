@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.ledger import Ledger, Row
+from indexer.ledger import Ledger
+from indexer.rows import Row
 from retrieval.collection import Collection, open_collection
 from retrieval.schema import FloatArray, Sighting
 from retrieval.settings import Settings

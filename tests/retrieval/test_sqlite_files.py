@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from indexer.ledger import Ledger, Row
+from indexer.ledger import Ledger
+from indexer.rows import Row
 from retrieval import sqlite_files
 from retrieval.errors import CorruptError, LockedError, StoreUnreachableError
 
