@@ -1,1 +1,1 @@
-"""What back ends that are servers share: URLs, credentials, retries."""
+"""What back ends that are servers share: URLs, credentials, retries; and the hub of models."""

@@ -20,10 +20,11 @@ import huggingface_hub
 import numpy as np
 import pytest
 
-from retrieval.encoders.open_clip import OpenClipEncoder, hub
+from retrieval.encoders.open_clip import OpenClipEncoder
 from retrieval.encoders.open_clip.names import parse, space_key
 from retrieval.errors import WeightsMissingError
 from retrieval.schema import Compute, FloatArray
+from retrieval.servers import hub
 from tests.fake_hub import FakeHub, serve
 from tests.open_clip_families import FAMILIES, build
 
@@ -33,10 +34,10 @@ ID = "test/tiny-SigLIP2"
 WEIGHTS = "open_clip_model.safetensors"
 IN_SECONDS = 15  # the hub's client left to itself takes 47 s
 FETCH = f"""
-from retrieval.encoders.open_clip import hub
 from retrieval.errors import WeightsMissingError
+from retrieval.servers import hub
 try:
-    print(hub.fetch("The weights", "{ID}", ["{WEIGHTS}"]))
+    print(hub.fetch(hub.Wanted("The weights", "{ID}", "a model", ""), ["{WEIGHTS}"]))
 except WeightsMissingError as error:
     print(error, error.advice)
 """

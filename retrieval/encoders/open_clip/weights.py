@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.errors import UsageError, WeightsMissingError
+from retrieval.servers import hub
 
-from . import hub
 from .names import (
     CONFIG_NAME,
     Checkpoint,
@@ -95,7 +95,7 @@ class Files:
         """The folder that holds a repository's or a folder's files."""
         if isinstance(self.named, Repository):
             what = f"The files of `{self.named}`"
-            return hub.fetch(what, self.named.id, [CONFIG_NAME]).parent
+            return hub.fetch(_wanted(what, self.named.id), [CONFIG_NAME]).parent
         assert isinstance(self.named, Folder)
         path = self.named.path
         if not (path / CONFIG_NAME).is_file():
@@ -121,9 +121,9 @@ class Files:
             case Checkpoint(model, file):
                 return _file_of_checkpoint(model, file)
             case Repository(id_):
-                file = hub.fetch(f"The weights of `{self.named}`", id_, _HUB_WEIGHTS)
+                file = hub.fetch(_wanted(f"The weights of `{self.named}`", id_), _HUB_WEIGHTS)
                 # Downloaded just now, they may be of a newer commit than the configuration was.
-                hub.fetch(f"The files of `{self.named}`", id_, [CONFIG_NAME])
+                hub.fetch(_wanted(f"The files of `{self.named}`", id_), [CONFIG_NAME])
                 return file
             case Folder():
                 return _file_in_folder(self.folder)
@@ -145,7 +145,8 @@ class Files:
             return None
         if isinstance(self.named, Folder):
             return self.folder
-        return _local(source) or hub.fetch_tokenizer(f"The tokenizer of `{self.named}`", source)
+        wanted = _wanted(f"The tokenizer of `{self.named}`", source)
+        return _local(source) or hub.fetch_tokenizer(wanted)
 
     @cached_property
     def text_tower(self) -> Path | None:
@@ -154,7 +155,7 @@ class Files:
         if not source:
             return None
         what = f"The settings of the text tower of `{self.named}`"
-        return _local(source) or hub.fetch(what, source, ["config.json"]).parent
+        return _local(source) or hub.fetch(_wanted(what, source), ["config.json"]).parent
 
     def settings(self) -> Settings:
         """What a tag's or a checkpoint's weights need (imports open_clip)."""
@@ -184,6 +185,16 @@ def read_json(file: Path) -> dict[str, Any]:
         ) from error
 
 
+def _wanted(what: str, repository: str) -> hub.Wanted:
+    return hub.Wanted(
+        what,
+        repository,
+        kind="a model of open_clip",
+        or_else="bring {name} and name it as open_clip:MODEL//path/to/file, or all files in a "
+        "folder as open_clip:local-dir:/path.",
+    )
+
+
 def _file_of_tag(model: str, tag: str) -> Path:
     from open_clip import get_pretrained_cfg, list_pretrained_tags_by_model
 
@@ -197,7 +208,8 @@ def _file_of_tag(model: str, tag: str) -> Path:
         )
     repository, _, name = config["hf_hub"].rpartition("/")
     names = [str(Path(name).with_suffix(".safetensors")), name] if name else _HUB_WEIGHTS
-    return hub.fetch(f"The weights `{tag}` of `{model}`", repository, list(dict.fromkeys(names)))
+    wanted = _wanted(f"The weights `{tag}` of `{model}`", repository)
+    return hub.fetch(wanted, list(dict.fromkeys(names)))
 
 
 def _file_of_checkpoint(model: str, file: Path) -> Path:

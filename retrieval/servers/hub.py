@@ -1,8 +1,8 @@
 """Files of the hub: looked up in its cache, downloaded once when they aren't there.
 
-Gets: a repository and file names. Gives: paths in the hub's cache. Touches: that cache, and the
-hub when something is missing in it. Never: a connection while everything is here, a file that is
-not whole.
+Gets: a repository and file names, what they are to the user. Gives: paths in the hub's cache.
+Touches: that cache, and the hub when something is missing in it. Never: a connection while
+everything is here, a file that is not whole.
 
 huggingface_hub downloads beside the cache's file and moves it there when it is whole, and lets a
 second process wait for the first; a killed download leaves nothing that is taken for a file. What
@@ -18,6 +18,7 @@ import logging
 import shutil
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,48 +50,82 @@ _DISK_ERRORS = (
 )
 
 
-def fetch(what: str, repository: str, names: Sequence[str]) -> Path:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be had from a repository, in words for a user.
+
+    Attributes:
+        what: begins messages (``The weights `x` of `y` ``).
+        repository: ``OWNER/NAME``.
+        kind: what every such repository holds (``a model of open_clip``).
+        or_else: how to name files that were brought by hand (``bring {name} and name it as ...``).
+    """
+
+    what: str
+    repository: str
+    kind: str
+    or_else: str
+
+
+def fetch(wanted: Wanted, names: Sequence[str]) -> Path:
     """The first of `names` that the repository has: from the cache, else from the hub.
 
     Args:
-        what: what it is to the user; begins messages (``The weights `x` of `y` ``).
-        repository: ``OWNER/NAME``.
+        wanted: what it is.
         names: of files that would do, the best first.
 
     Raises:
         WeightsMissingError: it isn't here and can't be had.
     """
     for name in names:
-        if (here := cached(repository, name)) is not None:
+        if (here := cached(wanted.repository, name)) is not None:
             return here
-    _log.warning("%s are not on this disk; downloading %s, once.", what, repository)
+    _announce(wanted)
+    if found := _first(wanted, names):
+        return found
+    raise _none(wanted, names)
+
+
+def fetch_together(wanted: Wanted, names: Sequence[str], more: Sequence[Sequence[str]]) -> Path:
+    """The folder with files that belong together; see `fetch`.
+
+    Args:
+        wanted: what they are.
+        names: that would do for the file which is fetched last, so that it tells of all the others.
+        more: names that would do for each of the others, fetched in this order; one that ends with
+            "" may be missing.
+    """
     for name in names:
-        if (here := _download(what, repository, name)) is not None:
-            return here
-    raise WeightsMissingError(
-        f"{what} can't be had: {repository} holds no {' or '.join(names)}.",
-        advice="Check the name on the hub; not every repository there is a model of open_clip.",
-    )
+        if (here := cached(wanted.repository, name)) is not None:
+            return here.parent
+    _announce(wanted)
+    for others in more:
+        if _first(wanted, [other for other in others if other]) is None and "" not in others:
+            raise _none(wanted, others)
+    if found := _first(wanted, names):
+        return found.parent
+    raise _none(wanted, names)
 
 
-def fetch_tokenizer(what: str, repository: str) -> Path:
+def fetch_tokenizer(wanted: Wanted) -> Path:
     """The folder with a tokenizer's files, all of them."""
+    repository = wanted.repository
     if any(cached(repository, name) for name in _VOCABULARIES) and (
         last := cached(repository, _LAST)
     ):
         return last.parent
-    _log.warning("%s is not on this disk; downloading %s, once.", what, repository)
+    _log.warning("%s is not on this disk; downloading %s, once.", wanted.what, repository)
     folder = None
     for name in _VOCABULARIES:
-        if found := _download(what, repository, name):
+        if found := _download(wanted, name):
             folder = found.parent
             if name == "tokenizer.json":  # holds all that the others would tell
                 break
     for name in (*_BESIDE_VOCABULARY, _LAST):
-        _download(what, repository, name)
+        _download(wanted, name)
     if folder is None:
         raise WeightsMissingError(
-            f"{what} can't be had: {repository} holds no tokenizer.",
+            f"{wanted.what} can't be had: {repository} holds no tokenizer.",
             advice="Check the name of the model on the hub.",
         )
     return folder
@@ -104,25 +139,42 @@ def cached(repository: str, name: str) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
-def _download(what: str, repository: str, name: str) -> Path | None:
+def _announce(wanted: Wanted) -> None:
+    _log.warning("%s are not on this disk; downloading %s, once.", wanted.what, wanted.repository)
+
+
+def _first(wanted: Wanted, names: Sequence[str]) -> Path | None:
+    """Download the first file that the repository has."""
+    return next((found for name in names if (found := _download(wanted, name))), None)
+
+
+def _none(wanted: Wanted, names: Sequence[str]) -> WeightsMissingError:
+    return WeightsMissingError(
+        f"{wanted.what} can't be had: {wanted.repository} holds no {' or '.join(names)}.",
+        advice=f"Check the name on the hub; not every repository there is {wanted.kind}.",
+    )
+
+
+def _download(wanted: Wanted, name: str) -> Path | None:
     """Download a file; None when the repository doesn't have it."""
     import huggingface_hub
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
+    repository = wanted.repository
     if (here := cached(repository, name)) is not None:
         return here
     try:
         size = _size(repository, name)
-        _check_room(what, size)
+        _check_room(wanted.what, size)
         return Path(huggingface_hub.hf_hub_download(repository, name, etag_timeout=_HUB_TIMEOUT_S))
     except WeightsMissingError:
         raise
     except LocalEntryNotFoundError as error:  # a kind of EntryNotFoundError, and no answer
-        raise _refused(what, repository, name, error) from error
+        raise _refused(wanted, name, error) from error
     except EntryNotFoundError:
         return None
     except Exception as error:  # the hub's client raises what its HTTP library raises
-        raise _refused(what, repository, name, error) from error
+        raise _refused(wanted, name, error) from error
 
 
 def _size(repository: str, name: str) -> int | None:
@@ -163,10 +215,11 @@ def _check_room(what: str, size: int | None) -> None:
         raise _no_room(what, f"{size / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free")
 
 
-def _refused(what: str, repository: str, name: str, error: Exception) -> WeightsMissingError:
+def _refused(wanted: Wanted, name: str, error: Exception) -> WeightsMissingError:
     """What to raise for what the hub's client raised."""
     from huggingface_hub import constants, errors
 
+    what, repository = wanted.what, wanted.repository
     if isinstance(error, errors.GatedRepoError):
         return WeightsMissingError(
             f"{what} can't be had: {repository} is given only to those who accepted its terms.",
@@ -185,9 +238,8 @@ def _refused(what: str, repository: str, name: str, error: Exception) -> Weights
     return WeightsMissingError(
         f"{what} are not on this disk, and {repository} can't be had from {constants.ENDPOINT} "
         f"({why}).",
-        advice=f"Run once with a connection (a mirror: HF_ENDPOINT); or bring the hub's cache of "
-        f"another machine (HF_HOME); or bring {name} and name it as open_clip:MODEL//path/to/file, "
-        "or all files in a folder as open_clip:local-dir:/path.",
+        advice="Run once with a connection (a mirror: HF_ENDPOINT); or bring the hub's cache of "
+        f"another machine (HF_HOME); or {wanted.or_else.format(name=name)}",
     )
 
 
