@@ -117,7 +117,15 @@ BACK_ENDS: Mapping[BackEndRole, Mapping[str, Entry]] = MappingProxyType(
                 "a folder with model.onnx, which takes samples, and classes.csv",
             ),
         },
-        "transcriber": {},
+        "transcriber": {
+            "whisper": Entry(
+                "retrieval.transcribers.whisper:WhisperTranscriber",
+                "Whisper by faster-whisper: SIZE (base, small, large-v3-turbo), hf://OWNER/NAME, "
+                "/path/to/folder, or carried (tiny, English, from a package); ?language=zh",
+                extra="speech",
+                languages="the model's",
+            ),
+        },
         "vector_store": {
             "exact": Entry("retrieval.vector_stores.exact:ExactStore", "NumPy over mapped rows"),
             "faiss": Entry(
