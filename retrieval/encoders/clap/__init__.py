@@ -37,7 +37,7 @@ from retrieval.timed import Sound
 from retrieval.torch_compute import is_out_of_memory, resolve, too_small
 
 from .files import Files
-from .model import Loaded, load, load_tokenizer
+from .model import Loaded, check_installed, load, load_tokenizer
 from .names import Folder, parse, space_key
 
 _MODALITIES = frozenset[Modality](("text", "audio"))
@@ -86,6 +86,7 @@ class ClapEncoder:
     @cached_property
     def compute(self) -> Compute:
         """The device that torch finds, and the precision that it is quick in."""
+        check_installed()
         return resolve(self._asked)
 
     @cached_property

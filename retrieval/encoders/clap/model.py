@@ -101,7 +101,7 @@ def load(files: Files, compute: Compute, tokenizer: Any) -> Loaded:
         WeightsMissingError: the files aren't here, can't be had, or are damaged.
         UsageError: the weights are of another model, or it is larger than the device.
     """
-    _check_installed()
+    check_installed()
     if compute.threads:
         import torch
 
@@ -126,13 +126,13 @@ def load_tokenizer(files: Files) -> Any:
     Raises:
         NotInstalledError, WeightsMissingError: as `load`.
     """
-    _check_installed()
+    check_installed()
     from transformers import AutoTokenizer
 
-    folder = files.folder
+    _ = files.config  # refuses another kind of model, which would have another tokenizer
     try:
         with quiet():
-            return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+            return AutoTokenizer.from_pretrained(str(files.folder), local_files_only=True)
     except Exception as error:  # transformers and tokenizers: each its own kinds
         raise _damaged(files, "holds no tokenizer that can be read", error) from error
 
@@ -142,15 +142,16 @@ def quiet() -> Iterator[None]:
     """Keep transformers from drawing bars and from telling a user of this program what it sees."""
     from transformers.utils import logging
 
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    log: Any = logging
+    level, bars = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
     try:
         yield
     finally:
-        logging.set_verbosity(level)
+        log.set_verbosity(level)
         if bars:
-            logging.enable_progress_bar()
+            log.enable_progress_bar()
 
 
 def _module(files: Files) -> Any:
@@ -158,7 +159,6 @@ def _module(files: Files) -> Any:
     import torch
     from transformers import ClapModel
 
-    _ = files.config  # refuses another kind of model
     try:
         module, told = ClapModel.from_pretrained(
             str(files.folder),
@@ -188,7 +188,12 @@ def _ears(files: Files) -> Any:
         raise _damaged(files, "doesn't say how sounds are prepared", error) from error
 
 
-def _check_installed() -> None:
+def check_installed() -> None:
+    """Refuse to go on without the packages of the extra.
+
+    Raises:
+        NotInstalledError: one isn't here.
+    """
     for package in ("torch", "transformers"):
         try:
             __import__(package)
