@@ -33,6 +33,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.errors import BadInputError, SkipReason
+
 if TYPE_CHECKING:
     from .nouns import Frame, Picture
 
@@ -98,15 +100,13 @@ def shots(
         frames: in order of time; no more are taken after the first at `until` or later.
         start: of the first shot, if its first frame is shown soon after; else that frame's time.
         until: where the last shot ends, if the film goes on there.
-        ends: where the film says that it ends; believed where frames don't tell it: if they are
-            far apart, or there is one.
+        ends: where the film ends, if that is known better than from its last frames.
         sparse: whether the frames are far apart.
     """
     held: _Scene | None = None  # waits until the next one is long enough to be one
     for scene in _scenes(frames, start, until, sparse):
         if scene.ended is None:
-            known = ends if sparse or scene.gap is None else None
-            scene.ended = scene.end_of_film(known, until)
+            scene.ended = scene.end_of_film(ends, until)
         if held is not None and scene.ended - scene.start < SHORTEST_S:
             held = held.with_end_of(scene)
             continue
@@ -215,8 +215,11 @@ def _judged(
 
 def _detector(sparse: bool) -> tuple[Any, int]:
     """A detector, and how many frames it lags behind."""
-    from scenedetect.detectors import AdaptiveDetector, ContentDetector
-
+    try:
+        from scenedetect.detectors import AdaptiveDetector, ContentDetector
+    except ModuleNotFoundError as error:
+        message = "is a film, which needs the extra `echolens[video]`"
+        raise BadInputError(SkipReason.NOT_INSTALLED, message) from error
     if sparse:
         return ContentDetector(threshold=_CHANGE_APART, min_scene_len=0), 0
     adaptive = AdaptiveDetector(

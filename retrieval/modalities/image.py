@@ -1,11 +1,15 @@
 """Pictures: what they show, and what their makers wrote into them.
 
-Gets: a picture's bytes. Gives: one document with its pixels; size, date, place, camera, captions.
-Touches: Pillow, through `media`. Never: a store, a path, the network.
+Gets: a picture's bytes. Gives: one document with its pixels, and of a picture that moves its shots,
+too; size, date, place, camera, captions.
+Touches: Pillow, through `media`; PyAV for what moves. Never: a store, a path, the network.
 
 Notes in a picture are free text by strangers. A damaged or nonsensical one is left out and never
 costs the picture; XMP is XML from outside, so a document type declaration ends its reading (no
 entities, so no expansion bombs), and its size is bounded.
+
+A picture that moves (GIF, APNG, WebP; a photo with a film behind it) is a picture first: whatever
+is wrong with its movement, or missing here to see it, costs only its shots.
 """
 
 from __future__ import annotations
@@ -22,6 +26,10 @@ from xml.etree import ElementTree
 
 from PIL import ExifTags, Image, IptcImagePlugin
 
+from retrieval.errors import BadInputError, NotInstalledError
+from retrieval.films.motion import film_inside
+from retrieval.films.moving import is_moving, moving_facts
+from retrieval.films.nouns import Facts
 from retrieval.media import (
     MEDIA_VERSION,
     Picture,
@@ -78,7 +86,7 @@ class ImageReader:
 
         Fields: ``width``, ``height``, ``format``, and where known ``taken`` (ISO 8601, local
         time), ``year``, ``camera``, ``latitude`` and ``longitude`` (degrees; south and west are
-        negative).
+        negative). Of a picture that moves: ``moving`` (true) and ``duration_s``.
         """
         with open_picture(_notes_first(file), self._limits) as image:
             width, height = upright_size(image)
@@ -91,11 +99,17 @@ class ImageReader:
                 **_camera(exif),
                 **_place(exif),
             }
-            return Description(fields, _captions(image, exif))
+            captions = _captions(image, exif)
+        return Description({**fields, **_movement(file)}, captions)
 
     def documents(self, file: BinaryIO, wants: Wants) -> Iterator[Draft]:
-        """One document; its input is an (h, w, 3) uint8 RGB array, see `media.read_picture`."""
+        """One document, and the shots of a picture that moves.
+
+        Their inputs are (h, w, 3) uint8 RGB arrays, see `media.read_picture`.
+        """
         yield Draft(kind="image", inputs=(self._pixels(file, wants),))
+        if wants.pixels is not None:
+            yield from _shots(file, wants.pixels)
 
     def query_input(self, data: bytes, wants: Wants) -> Picture:
         """The (h, w, 3) uint8 RGB array of a query picture."""
@@ -103,6 +117,40 @@ class ImageReader:
 
     def _pixels(self, file: BinaryIO, wants: Wants) -> Picture:
         return read_picture(file, self._limits, _OVERSIZE * (wants.pixels or _DEFAULT_PX))
+
+
+def _movement(file: BinaryIO) -> dict[str, FieldValue]:
+    """The fields of a picture that moves; none of one that doesn't."""
+    with suppress(BadInputError, NotInstalledError):
+        film = _film(file)
+        if film is not None:
+            facts = _facts(film)
+            length = {"duration_s": round(facts.duration_s, 3)} if facts.duration_s else {}
+            return {"moving": True, **length}
+    return {}
+
+
+def _shots(file: BinaryIO, pixels: int) -> list[Draft]:
+    with suppress(BadInputError, NotInstalledError):
+        film = _film(file)
+        if film is not None:
+            from retrieval.films.watching import watch_whole
+
+            return list(watch_whole(film, _facts(film), pixels))
+    return []
+
+
+def _film(file: BinaryIO) -> BinaryIO | None:
+    """What moves of a picture: itself, or the film behind it; None: nothing."""
+    return file if is_moving(file) else film_inside(file)
+
+
+def _facts(film: BinaryIO) -> Facts:
+    if is_moving(film):
+        return moving_facts(film)
+    from retrieval.films.containers import facts
+
+    return facts(film)
 
 
 def _notes_first(file: BinaryIO) -> BinaryIO:
