@@ -5,7 +5,8 @@ searchable. Touches: the collection, read-only. Never: measures anything by itse
 
 No leak: a caption that is asked with is never searchable. Texts ask for pictures through the legs
 of pictures alone; where captions are held in, what else could be read is hidden
-(`evaluation.held`).
+(`evaluation.held`). Films and sounds are asked for through every leg that knows a part of them,
+what is said in them included; their captions are hidden.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from .evaluation.embeddings import Embedder, Embedding
 from .evaluation.held import hidden_from, keys_of
 from .evaluation.identify import without_pictures
 from .evaluation.index_recall import index_recall
-from .evaluation.schema import Dataset, IndexRecall, Item, Progress, Watcher
-from .evaluation.searcher import Card, Found
+from .evaluation.schema import NOUNS, TIMED, Dataset, IndexRecall, Item, Progress, Watcher
+from .evaluation.searcher import Card, Found, Parts
 from .evaluation.tasks import Task
 from .protocols import Encoder
 from .query.fusion import Weights
@@ -79,18 +80,19 @@ class DeployedCollection:
             and not any(holds(self.filter, place.fields) for place in seen[item.asset])
         }
         total = len({item.id for item in items})
+        noun = NOUNS[items[0].modality if items else "image"]
         if left_out and len(left_out) == total:
             raise UsageError(
-                f"The filter `{self.where}` leaves out all {total:,} images of the data.",
+                f"The filter `{self.where}` leaves out all {total:,} {noun} of the data.",
                 advice="See `echolens status` for the fields, or filter less.",
             )
         if left_out:
-            self.note(f"The filter leaves out {len(left_out):,} of {total:,} images of the data.")
+            self.note(f"The filter leaves out {len(left_out):,} of {total:,} {noun} of the data.")
         fields = {
             asset: next((p.fields for p in places if holds(self.filter, p.fields)), {})
             for asset, places in seen.items()
         }
-        known = without_pictures(dataset, left_out, "images that the filter leaves out")
+        known = without_pictures(dataset, left_out, f"{noun} that the filter leaves out")
         return replace(
             known,
             queries=tuple(_with_fields(item, fields) for item in known.queries),
@@ -98,11 +100,32 @@ class DeployedCollection:
             problems=dataset.problems,  # a filter is a wish, and no fault of the data
         )
 
+    def parts(self, items: Sequence[Item]) -> list[Parts]:
+        """See `Searcher`."""
+        backends, modality = self.collection.backends, items[0].modality
+        held = backends.documents.of_assets(sorted({item.asset for item in items}))
+        found = []
+        for channel in backends.manifest.channels:
+            owned = {
+                document.id: place
+                for place, item in enumerate(items)
+                for document in held.get(item.asset, ())
+                if document.channel == channel.key and channel.modality == modality
+            }
+            vectors = backends.vectors[channel.key].get(list(owned)) if owned else {}
+            if vectors:
+                known = [name for name in owned if name in vectors]
+                owners = np.array([owned[name] for name in known], np.int64)
+                rows = np.stack([vectors[name] for name in known])
+                embedding = embedding_of(self.collection, self.watch, channel)
+                found.append(Parts(channel.key, embedding, rows, owners))
+        return found
+
     def open(self, task: Task) -> DeployedTask | None:
         """See `Searcher`."""
         opened = DeployedTask(self, task)
         direction, absent = task.direction, opened.keys.count(None)
-        what = f"{direction.corpus[0].modality}s of the data"
+        what = f"{NOUNS[direction.corpus[0].modality]} of the data"
         if absent == len(opened.keys):
             self.note(
                 f"The collection holds none of the {absent:,} {what}, so {direction.direction} was "
@@ -151,10 +174,11 @@ class DeployedTask:
         self._task = task
         self._modality = task.direction.corpus[0].modality
         self._backends = deployed.collection.backends
-        self._legs = self._every_leg()
         self.keys = keys_of(task.direction, self._backends.documents)
         hidden = hidden_from(task, self._backends.documents)
         self._hidden, self.lacks_held_in = hidden.documents, hidden.lacking
+        self._parts = self._known_parts() if self._modality in TIMED else (frozenset(), False)
+        self._legs = self._every_leg()
 
     def searchable(self) -> Card:
         """See `Searching`."""
@@ -228,8 +252,21 @@ class DeployedTask:
 
     # What the task can find
 
+    def _known_parts(self) -> tuple[frozenset[str], bool]:
+        """Of films and sounds: channels that know a part of one, and whether there are words."""
+        assets = sorted({item.asset for item in self._task.direction.corpus})
+        seen = [
+            document
+            for documents in self._backends.documents.of_assets(assets).values()
+            for document in documents
+            if document.id not in self._hidden
+        ]
+        return frozenset(one.channel for one in seen), any(one.text is not None for one in seen)
+
     def _channels(self) -> list[Channel]:
         """Those that may be searched: of pictures for pictures, unless captions are held in."""
+        if self._modality in TIMED:
+            return [c for c in self._backends.manifest.channels if c.key in self._parts[0]]
         wanted = {self._modality, *({"text"} if self._task.held_in else ())}
         return [c for c in self._backends.manifest.channels if c.modality in wanted]
 
@@ -239,7 +276,7 @@ class DeployedTask:
             _Leg(channel.key, Weights(0.0, {**silent, channel.key: 1.0}))
             for channel in self._channels()
         ]
-        if self._task.held_in:
+        if self._task.held_in or self._parts[1]:
             legs.append(_Leg("words", Weights(1.0, silent)))
         if not legs:
             raise UsageError(
@@ -250,8 +287,15 @@ class DeployedTask:
         return legs
 
 
-def embedding_of(collection: Collection, watch: Watcher | None = None) -> Embedding:
-    """How a collection encodes: by the encoder of its first channel, questions as it asks them.
+def embedding_of(
+    collection: Collection, watch: Watcher | None = None, channel: Channel | None = None
+) -> Embedding:
+    """How a collection encodes: by the encoder of a channel, questions as it asks them.
+
+    Args:
+        collection: stays open.
+        watch: called with the progress.
+        channel: None for the first.
 
     Raises:
         UsageError: the collection has no channel.
@@ -259,7 +303,7 @@ def embedding_of(collection: Collection, watch: Watcher | None = None) -> Embedd
     backends = collection.backends
     if not backends.manifest.channels:
         raise UsageError(f"The collection {collection.directory} encodes nothing.")
-    channel = backends.manifest.channels[0]
+    channel = channel or backends.manifest.channels[0]
 
     def embedder(encoder: Encoder) -> Embedder:
         return Embedder(

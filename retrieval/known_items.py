@@ -17,6 +17,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import BinaryIO
 
 from .collection import Collection
 from .evaluation.schema import Dataset, Item
@@ -44,6 +45,10 @@ class _Stored:
         """All of it. Raises OSError."""
         with self.assets.open(self.asset) as file:
             return file.read()
+
+    def open(self) -> BinaryIO:
+        """To be read bit by bit. Raises OSError."""
+        return self.assets.open(self.asset)
 
 
 def known_pictures(

@@ -5,6 +5,8 @@ what these touch. Never: a collection by itself; decides what is good enough (`g
 
 Each direction is measured as it is, by further judgements where there are some, and once for each
 change; the exact way (embeddings alone) and the deployed way (through the searcher) side by side.
+Films and sounds have parts, which a searcher holds: their exact way is by the vectors that it has
+of these, channel by channel, and nothing is decoded.
 A change of words is one of questions. One of pictures is one of whatever holds them: as questions
 they are asked both ways; as the corpus the exact way alone, since a collection holds them unspoilt.
 """
@@ -28,10 +30,11 @@ from .measures import parse_measure, values_of, with_unfindable
 from .options import EvaluateOptions
 from .perturb import Change
 from .placed import ranks_among
+from .pooled import rank_by_wholes, rank_wholes
 from .qrels import judged, tells_copies
 from .schema import (
-    IMAGE_TO_TEXT,
-    TEXT_TO_IMAGE,
+    NOUNS,
+    TIMED,
     Dataset,
     Estimate,
     Evaluation,
@@ -52,6 +55,7 @@ from .tasks import (
     check_slices,
     clusters_of,
     directions,
+    is_timed,
     tasks_of,
     values_to_slice_by,
 )
@@ -106,24 +110,27 @@ def evaluate(
         EcholensError: what the encoder or the searcher raises.
     """
     options = options or EvaluateOptions()
-    _check(options, searcher)
+    _check(dataset, options, searcher)
     dataset = identified(dataset, embedding.documents.limits, embedding.documents.watch)
     if searcher is not None:
         dataset = searcher.known(dataset)
     check_slices(dataset, options.slices)
-    dataset = _readable(dataset, embedding)
+    timed = is_timed(dataset)
+    if not timed:
+        dataset = _readable(dataset, embedding)
     plans, notes = _plans(dataset, options)
     rows: list[Measurement] = []
     recalls: list[IndexRecall] = []
     sections: dict[str, Card] = {**(card or {}), **card_of(dataset, embedding, options)}
     for plan in plans:
         for task in plan.tasks:
-            queries = _vectors(embedding, task.queries, "query", task.change_of_queries)
-            if options.exact:
-                rows += _exact(plan, task, queries, embedding, options)
+            if options.exact and timed and searcher is not None:
+                rows += _exact_by_parts(plan, task, searcher, options)
+            elif options.exact:
+                rows += _exact(plan, task, embedding, options)
             searching = _opened(task, searcher, options)
             if searching is not None:
-                vectors = {embedding.space: queries}
+                vectors = {embedding.space: _asked(embedding, task)}
                 rows += _deployed(plan, task, searching.found(vectors), options)
                 if task.change is None:
                     recalls += searching.index_recall(vectors)
@@ -155,10 +162,18 @@ def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
     )
 
 
-def _check(options: EvaluateOptions, searcher: Searcher | None) -> None:
-    """Refuse what doesn't need the data to be refused."""
+def _check(dataset: Dataset, options: EvaluateOptions, searcher: Searcher | None) -> None:
+    """Refuse what doesn't need the data to be read to be refused."""
     for name in options.measures:
         parse_measure(name)
+    if is_timed(dataset) and (searcher is None or options.folds > 1):
+        noun = next(NOUNS[i[0].modality] for i in (dataset.corpus, dataset.queries) if i[0].media)
+        raise UsageError(
+            f"{noun.capitalize()} are measured through a collection that holds them, not in folds."
+            if searcher is not None
+            else f"An encoder by itself can't be asked for {noun}: a collection must hold them.",
+            advice="Index them first (echolens index FOLDER -c NAME), then evaluate with -c NAME.",
+        )
     if not options.exact and (searcher is None or options.folds > 1):
         raise UsageError(
             "Nothing would be measured: a collection is never searched in folds.",
@@ -228,14 +243,15 @@ def _vectors(
     return found.vectors
 
 
+def _asked(embedding: Embedding, task: Task) -> FloatArray:
+    return _vectors(embedding, task.queries, "query", task.change_of_queries)
+
+
 def _exact(
-    plan: _Plan,
-    task: Task,
-    queries: FloatArray,
-    embedding: Embedding,
-    options: EvaluateOptions,
+    plan: _Plan, task: Task, embedding: Embedding, options: EvaluateOptions
 ) -> Iterator[Measurement]:
     """The rows of a task by the embeddings alone, one by each of the judgements."""
+    queries = _asked(embedding, task)
     corpus = _vectors(embedding, task.direction.corpus, "document", task.change_of_corpus)
     if options.folds > 1:
         ranks, first = rank_in_folds(task, queries, corpus, options.folds, first=FIRST)
@@ -244,6 +260,29 @@ def _exact(
     for one, data, asked in _judged_by(plan, task):
         found = rank_exactly(queries[asked], corpus, judged(data), first=FIRST)
         yield _measured(plan, task.key("exact", labels=one.labels), data, found, options)
+
+
+def _exact_by_parts(
+    plan: _Plan, task: Task, searcher: Searcher, options: EvaluateOptions
+) -> Iterator[Measurement]:
+    """The rows of a task about films or sounds by their parts: one by each of their channels.
+
+    Texts are encoded as questions in both directions: both are of one table of cosines.
+    """
+    asks = task.queries[0].media is not None
+    wholes, texts = task.queries, task.direction.corpus
+    if not asks:
+        wholes, texts = texts, wholes
+    channels = searcher.parts(wholes)
+    for part in channels:
+        vectors = _vectors(part.embedding, texts, "query", task.change_of_queries)
+        relevant = judged(task.data)
+        if asks:
+            found = rank_by_wholes(part.vectors, part.owners, vectors, len(wholes), relevant)
+        else:
+            found = rank_wholes(vectors, part.vectors, part.owners, len(wholes), relevant)
+        legs = part.channel if len(channels) > 1 else "fused"
+        yield _measured(plan, task.key("exact", legs), task.data, found, options)
 
 
 def _deployed(
@@ -269,9 +308,13 @@ def _judged_by(plan: _Plan, task: Task) -> Iterator[tuple[_Labels, Dataset, IntA
 def _opened(task: Task, searcher: Searcher | None, options: EvaluateOptions) -> Searching | None:
     """The searcher, ready for a task; None where it can't be asked.
 
-    It holds its pictures unspoilt, and all of the corpus at once.
+    It holds its pictures unspoilt, and all of the corpus at once. Films can't be asked with.
     """
-    if searcher is None or options.folds > 1 or task.change_of_corpus is not None:
+    if searcher is None or not options.search:
+        return None
+    if options.folds > 1 or task.change_of_corpus is not None:
+        return None
+    if task.queries[0].modality in TIMED:
         return None
     return searcher.open(task)
 
@@ -314,8 +357,9 @@ def _rsums(found: Sequence[Measurement]) -> dict[Key, Estimate]:
     by_key = {one.key: one for one in found}
     sums = {}
     for key, one in by_key.items():
-        other = by_key.get(replace(key, direction=IMAGE_TO_TEXT))
-        if key.direction == TEXT_TO_IMAGE and other is not None:
+        asks, _, asked = key.direction.partition(" to ")
+        other = by_key.get(replace(key, direction=f"{asked} to {asks}"))
+        if asks == "text" != asked and other is not None:
             both = [(one.ranks, one.clusters), (other.ranks, other.clusters)]
             sums[replace(key, direction="both")] = rsum(both)
     return sums

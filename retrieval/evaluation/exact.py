@@ -12,6 +12,8 @@ order of the corpus: each of them counts those before it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..schema import FloatArray
@@ -36,17 +38,43 @@ def rank_exactly(
     Returns:
         The ranks of the relevant documents, and (n, min(first, m)) int64 places of the first ones.
     """
+
+    def scores(block: slice) -> FloatArray:
+        cosines: FloatArray = queries[block] @ corpus.T
+        return cosines
+
     first = min(first, len(corpus))
+    return rank_scores(len(queries), len(corpus), scores, judged, first=first)
+
+
+def rank_scores(
+    queries: int,
+    width: int,
+    scores_of: Callable[[slice], FloatArray],
+    judged: Judged,
+    *,
+    first: int = 10,
+) -> tuple[Ranks, IntArray]:
+    """Rank a corpus for every query by scores that are asked for block by block.
+
+    Args:
+        queries: how many.
+        width: numbers that a row of scores takes, while it is computed.
+        scores_of: gives the (rows, corpus) scores of a block of queries.
+        judged: the relevant documents, as places in the corpus.
+        first: how many of the first documents to give.
+    """
     ranks = np.empty(len(judged.documents), np.float64)
-    best = np.empty((len(queries), first), np.int64)
-    rows = max(BLOCK_BYTES // (4 * max(len(corpus), 1)), LEAST_ROWS)
-    for start in range(0, len(queries), rows):
-        block = slice(start, min(start + rows, len(queries)))
-        scores = queries[block] @ corpus.T
-        best[block] = _first(scores, first)
+    best = []
+    rows = max(BLOCK_BYTES // (4 * max(width, 1)), LEAST_ROWS)
+    for start in range(0, queries, rows):
+        block = slice(start, min(start + rows, queries))
+        scores = scores_of(block)
+        best.append(_first(scores, min(first, scores.shape[1])))
         pairs = slice(judged.starts[block.start], judged.starts[block.stop])
         ranks[pairs] = _ranks(scores, *_pairs(judged, block))
-    return Ranks(judged.starts, ranks, judged.gains), best
+    found = np.concatenate(best) if best else np.empty((0, first), np.int64)
+    return Ranks(judged.starts, ranks, judged.gains), found
 
 
 def _pairs(judged: Judged, block: slice) -> tuple[IntArray, IntArray]:

@@ -9,6 +9,9 @@ document of its text in that asset, white space in single spaces.
 Where captions are held in (searchable, and never asked with), everything else that is written of
 the data's pictures is hidden, and so is every document anywhere with a text that asks: whether a
 sample asks it or not, and however it is spelt (case, accents' forms and punctuation aside).
+
+What is said in a film or a recording is a part of it, and may be found by. Their captions are
+hidden in the same way, held in or not.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from dataclasses import dataclass
 from ..protocols import DocumentStore
 from .qrels import owners
 from .schema import Dataset
-from .tasks import Task
+from .tasks import Task, is_timed
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +63,10 @@ def keys_of(direction: Dataset, documents: DocumentStore) -> list[str | None]:
 
 
 def hidden_from(task: Task, documents: DocumentStore) -> Hidden:
-    """The documents to hide while a task asks; none where no captions are held in."""
+    """The documents to hide while a task asks; of pictures none where no captions are held in."""
     direction = task.direction
-    if not task.held_in:
+    timed = is_timed(direction)
+    if not task.held_in and not timed:
         return Hidden()
     pictures = {item.id: item.asset for item in direction.corpus}
     kept, asked = set(), set()
@@ -74,7 +78,7 @@ def hidden_from(task: Task, documents: DocumentStore) -> Hidden:
             asked.add(_letters(item.text))
     of_data, found, hidden = set(pictures.values()), set(), []
     for document in documents.scan():
-        if document.text is None:
+        if document.text is None or (timed and not document.is_caption):
             continue
         words = _words(document.text)
         is_held_in = (document.asset, words) in kept

@@ -1,4 +1,4 @@
-"""The pictures of a data set: which bytes they are, and which can't be used.
+"""The pictures, films or sounds of a data set: which bytes they are, and which can't be used.
 
 Gets: a data set. Gives: the same with each picture's `asset`; without those that can't be read, and
 with copies merged, all of it told as problems. Touches: the pictures' bytes. Never: an encoder.
@@ -17,19 +17,26 @@ from ..errors import BadInputError
 from ..protocols import Limits
 from ..schema import SkipReason
 from .qrels import merged
-from .schema import EXAMPLES, Dataset, Item, Media, Problem, Progress, Watcher
+from .schema import EXAMPLES, NOUNS, Dataset, Item, Media, Problem, Progress, Watcher
+
+_CHUNK = 1 << 20  # bytes of a film that are in memory at once
 
 
 def identified(dataset: Dataset, limits: Limits, watch: Watcher | None = None) -> Dataset:
-    """The data set with the SHA-256 of each picture; unreadable ones leave it, copies are one."""
-    pictures = {i.id: i.media for i in (*dataset.queries, *dataset.corpus) if i.media is not None}
+    """The data set with the SHA-256 of each picture; unreadable ones leave it, copies are one.
+
+    Films and sounds are read to the end, too, though none is decoded.
+    """
+    items = [item for item in (*dataset.corpus, *dataset.queries) if item.media is not None]
+    pictures = {item.id: item.media for item in items if item.media is not None}
+    noun = NOUNS[items[0].modality if items else "image"]
     assets: dict[str, str] = {}
     failed: list[str] = []
     for number, (id_, media) in enumerate(pictures.items()):
         if watch is not None:
-            watch(Progress("images read", number, len(pictures), len(failed)))
+            watch(Progress(f"{noun} read", number, len(pictures), len(failed)))
         try:
-            assets[id_] = hashlib.sha256(bytes_of(media, limits)).hexdigest()
+            assets[id_] = _hash(media, limits, whole=noun == NOUNS["image"])
         except (OSError, BadInputError):
             failed.append(id_)
     known = replace(
@@ -37,7 +44,21 @@ def identified(dataset: Dataset, limits: Limits, watch: Watcher | None = None) -
         queries=_with_assets(dataset.queries, assets),
         corpus=_with_assets(dataset.corpus, assets),
     )
-    return merged(without_pictures(known, failed, "images that can't be read"), assets)
+    return merged(without_pictures(known, failed, f"{noun} that can't be read"), assets)
+
+
+def _hash(media: Media, limits: Limits, *, whole: bool) -> str:
+    """SHA-256 in hex. Pictures are read whole, and have a limit; films may be as long as they are.
+
+    Raises OSError, BadInputError.
+    """
+    if whole:
+        return hashlib.sha256(bytes_of(media, limits)).hexdigest()
+    digest = hashlib.sha256()
+    with media.open() as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def bytes_of(media: Media, limits: Limits) -> bytes:

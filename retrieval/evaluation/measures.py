@@ -149,6 +149,14 @@ def recall_at(ranks: Ranks, k: float) -> Float64Array:
     return _share(ranks, ranks.ranks <= k)
 
 
+def precision_at(ranks: Ranks, k: int) -> Float64Array:
+    """``p@K``, precision: |{i: r(i) <= K}| / K, as trec_eval's ``P_K``.
+
+    Where fewer than K documents came back, those that are lacking count as wrong.
+    """
+    return _sums(ranks, ranks.ranks <= k) / k
+
+
 def first_rank(ranks: Ranks) -> Float64Array:
     """r(1), inf where nothing relevant came back. ``medr`` is its median, ``meanr`` its mean.
 
@@ -215,6 +223,7 @@ _CUT: Mapping[str, Callable[..., Float64Array]] = MappingProxyType(
     {
         "r": hit_at,
         "recall": recall_at,
+        "p": precision_at,
         "mrr": reciprocal_rank,
         "map": average_precision,
         "ndcg": ndcg,

@@ -25,6 +25,7 @@ class EvaluateOptions:
         queries: at most so many of each direction; None for all.
         exact: whether the exact way is measured.
         backwards: whether the other direction is measured too.
+        search: whether a searcher is asked; films are measured by what it holds of them anyway.
     """
 
     measures: tuple[str, ...] = DEFAULT
@@ -35,3 +36,4 @@ class EvaluateOptions:
     queries: int | None = None
     exact: bool = True
     backwards: bool = True
+    search: bool = True

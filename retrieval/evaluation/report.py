@@ -26,7 +26,7 @@ _WORSE_SHOWN = 10  # queries a row on a terminal
 _WORSE_ON_PAGE = 50
 
 _LABELS = {"medr": "MedR", "meanr": "MeanR", "mrr": "MRR", "map": "mAP", "map@r": "mAP@R"}
-_LABELS |= {"rprec": "R-Prec", "ndcg": "nDCG", "r": "R"}
+_LABELS |= {"rprec": "R-Prec", "ndcg": "nDCG", "r": "R", "p": "P"}
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>|~$&#]")
 
 
@@ -311,7 +311,7 @@ def _keys(keys: Sequence[Key]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
 
 def _cell(key: Key, name: str) -> str:
     """A part of a key; only a search has legs that could be fused."""
-    if name == "legs" and key.way != "deployed":
+    if name == "legs" and key.way != "deployed" and key.legs == "fused":
         return "-"
     return printable(getattr(key, name)) or "-"
 

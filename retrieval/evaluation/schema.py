@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,10 @@ class Media(Protocol):
 
     def read(self) -> bytes:
         """All of it. Raises OSError."""
+        ...
+
+    def open(self) -> BinaryIO:
+        """It, to be read bit by bit, as films are. Raises OSError."""
         ...
 
 

@@ -5,12 +5,13 @@ Gets and gives: types. Touches: nothing. Never: an implementation.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from ..schema import FloatArray
-from .schema import Dataset, IndexRecall, IntArray
+from .embeddings import Embedding
+from .schema import Dataset, IndexRecall, IntArray, Item
 from .tasks import Task
 
 Card = Mapping[str, str | int | float | bool]
@@ -28,6 +29,23 @@ class Found:
 
     legs: str
     places: IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What one channel holds of films or sounds.
+
+    Attributes:
+        channel: its key.
+        embedding: encodes what asks for them, in the channel's space.
+        vectors: (m, dim) float32 of norm 1, a shot's or a window's each.
+        owners: (m,) int64, rising: the place of the item that each is a part of.
+    """
+
+    channel: str
+    embedding: Embedding
+    vectors: FloatArray
+    owners: IntArray
 
 
 class Searching(Protocol):
@@ -67,6 +85,13 @@ class Searcher(Protocol):
 
         Pictures get the fields that it has of them, and those that a filter leaves out are left
         out; a note says so.
+        """
+        ...
+
+    def parts(self, items: Sequence[Item]) -> list[Parts]:
+        """What it holds of films or sounds that have their `asset`, by channel of their modality.
+
+        [] where it can't say: then they are measured by asking alone.
         """
         ...
 

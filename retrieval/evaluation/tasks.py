@@ -20,7 +20,7 @@ from ..errors import UsageError
 from ..schema import FieldValue
 from .perturb import Change
 from .qrels import owners, turned
-from .schema import TEXT_TO_IMAGE, Dataset, Item, Key, Qrels
+from .schema import TIMED, Dataset, Item, Key, Qrels
 from .significance import MOST_SLICES
 
 LENGTH = "length"
@@ -75,6 +75,11 @@ class Task:
         return Key(self.direction.direction, way, legs, labels, name)
 
 
+def is_timed(dataset: Dataset) -> bool:
+    """Whether films or sounds ask, or are asked for."""
+    return not TIMED.isdisjoint({dataset.queries[0].modality, dataset.corpus[0].modality})
+
+
 def directions(dataset: Dataset) -> list[Dataset]:
     """The data set as it is and, where pictures and texts ask for each other, turned round."""
     if dataset.queries[0].modality == dataset.corpus[0].modality:
@@ -120,7 +125,7 @@ def tasks_of(
 
 def _first_texts(direction: Dataset, count: int) -> Iterator[str]:
     """The ids of the first texts of each picture in each language."""
-    if direction.direction != TEXT_TO_IMAGE:
+    if direction.queries[0].media is not None or direction.corpus[0].media is None:
         raise UsageError(
             f"No captions can be held in where {direction.direction} is measured.",
             advice="Hold them in where texts ask for pictures.",

@@ -17,7 +17,7 @@ from ..previews import Tile, contact_sheet
 from .measures import first_rank
 from .qrels import judged
 from .report import shown_rank
-from .schema import Dataset, Evaluation, Item, Measurement, headline
+from .schema import TIMED, Dataset, Evaluation, Item, Measurement, headline
 
 QUERIES = 6  # of each direction
 FIRST = 3  # documents shown that came first instead
@@ -84,4 +84,6 @@ def _tile(item: Item, badge: str) -> Tile:
         return io.BytesIO(media.read())
 
     name = media.name.replace("\\", "/").rpartition("/")[2]
+    if item.modality in TIMED:  # what it shows is another's to draw
+        return Tile(None, "", "", name, badge)
     return Tile(opened, name, "", badge=badge)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
+from typing import BinaryIO
 
 from ...errors import UsageError
 from ...schema import Modality, printable
@@ -64,6 +65,10 @@ class PictureFile:
     def read(self) -> bytes:
         """All of it. Raises OSError."""
         return self.path.read_bytes()
+
+    def open(self) -> BinaryIO:
+        """To be read bit by bit. Raises OSError."""
+        return self.path.open("rb")
 
 
 def at_home(path: str | Path) -> Path:

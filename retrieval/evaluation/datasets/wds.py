@@ -7,10 +7,12 @@ one split, read from the shards where they lie. Touches: those files. Never: ext
 
 from __future__ import annotations
 
+import io
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from ...errors import UsageError
 from ...schema import printable
@@ -46,6 +48,10 @@ class TarPicture:
         if len(data) != self.length:
             raise OSError(f"{self.name} is cut short")
         return data
+
+    def open(self) -> BinaryIO:
+        """The same. Raises OSError."""
+        return io.BytesIO(self.read())
 
 
 def recognises(path: Path) -> bool:

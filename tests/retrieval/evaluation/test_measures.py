@@ -23,7 +23,7 @@ from retrieval.evaluation.schema import Ranks
 
 Query = list[tuple[float, float]]  # (rank, gain) of each relevant document
 
-NAMES = (*DEFAULT, "recall@3", "mrr@3", "map", "map@3", "ndcg", "ndcg@3", "r@3")
+NAMES = (*DEFAULT, "recall@3", "p@3", "mrr@3", "map", "map@3", "ndcg", "ndcg@3", "r@3")
 
 
 def ranks_of(queries: list[Query], depth: int | None = None) -> Ranks:
@@ -69,6 +69,8 @@ def naive(name: str, query: Query) -> float:
         return first
     if kind == "r":
         return float(hits > 0)
+    if kind == "p":
+        return hits / cut
     if kind in ("recall", "rprec"):
         return hits / relevant
     if kind == "mrr":
