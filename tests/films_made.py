@@ -90,7 +90,8 @@ def films_made(
         Channel(SPACE, modality, DIM, "hash:", encoder.fingerprint) for modality in MODALITIES
     )
     place = Place("", folder, read_only=False)
-    backgrounds = {channel.key: {"text": background} for channel in channels if background}
+    known: dict[Modality, Background] = {"text": background} if background else {}
+    backgrounds = {channel.key: known for channel in channels}
     stored = probes.make_probes(encoder)
     backends = Backends(
         folder,
@@ -148,4 +149,4 @@ def _rows(cosines: Sequence[float]) -> FloatArray:
     other -= (other @ query) * query
     other /= np.linalg.norm(other)
     cosine = np.array(cosines)[:, None]
-    return (cosine * query + np.sqrt(1 - cosine**2) * other).astype(np.float32)
+    return np.asarray(cosine * query + np.sqrt(1 - cosine**2) * other, np.float32)

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import numpy as np
+
 from retrieval.errors import MissingPartError
 from retrieval.protocols import DocumentStore, VectorStore
 from retrieval.schema import Background, Channel, Document, FloatArray, Ranking
@@ -21,7 +23,7 @@ from .backends import Backends
 from .encode import Missing, QueryVector
 from .filters import Gate
 from .fusion import RECIPROCAL_DEPTH, LegGroups
-from .grouping import Best, collapse
+from .grouping import collapse
 from .parse import Query
 
 _LEAST_SPREAD = 1e-6  # of cosines; below it a background tells nothing apart
@@ -221,8 +223,8 @@ def complete(leg: Leg, said: LegGroups, gate: Gate, keys: Sequence[str]) -> LegG
     return replace(said, beyond=collapse(ranking, gate.groups(ranking.ids)))
 
 
-def places(leg: Leg, gate: Gate) -> dict[str, Best]:
-    """The documents that get something by their rank in a leg that goes by ranks, each by its id.
+def places(leg: Leg, gate: Gate) -> Ranking:
+    """The documents that get something by their rank in a leg that goes by ranks.
 
     Ranks are among what the gate shows. Raises `LegFailed`.
     """
@@ -234,17 +236,14 @@ def places(leg: Leg, gate: Gate) -> dict[str, Best]:
         if len(groups) >= RECIPROCAL_DEPTH or len(ranking) < depth:
             break
         depth *= 4
-    scored = zip(ranking.ids, ranking.scores.tolist(), strict=True)
-    shown = [(id_, score) for id_, score in scored if id_ in groups]
-    ranked = enumerate(shown[:RECIPROCAL_DEPTH], start=1)
-    return {id_: Best(id_, score, rank) for rank, (id_, score) in ranked}
+    shown = [place for place, id_ in enumerate(ranking.ids) if id_ in groups][:RECIPROCAL_DEPTH]
+    return Ranking(tuple(ranking.ids[place] for place in shown), ranking.scores[shown])
 
 
-def scores(leg: VectorLeg, documents: Sequence[Document]) -> dict[str, float]:
-    """What a leg scores those of the documents that its channel has. Raises `LegFailed`."""
+def scores(leg: VectorLeg, documents: Sequence[Document]) -> Ranking:
+    """Those of the documents that a leg's channel has, exactly scored. Raises `LegFailed`."""
     ids = sorted(document.id for document in documents if document.channel == leg.channel)
     if not ids:
-        return {}
+        return Ranking((), np.empty(0, np.float32))
     with _asking(leg):
-        ranking = leg.score(ids)
-    return dict(zip(ranking.ids, ranking.scores.tolist(), strict=True))
+        return leg.score(ids)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import compress, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,8 +89,15 @@ class Moment:
 
 
 def overlaps(document: Document, during: Span) -> bool:
-    """Whether a document has a time that overlaps another one."""
-    return _within(document, during) is not None
+    """Whether a document has a time that overlaps another one, which isn't empty."""
+    span = document.span
+    return (
+        span is not None
+        and document.kind in TIMED_KINDS
+        and span.start < span.end
+        and span.start < during.end
+        and during.start < span.end
+    )
 
 
 def label(kind: Kind, span: Span | None = None) -> str:
@@ -129,7 +136,7 @@ def moments(
     documents: Iterable[Document],
     legs: Sequence[Mapping[str, float]],
     *,
-    during: Span | None = None,
+    during: Span = EVER,
     limit: int | None = None,
 ) -> list[Found]:
     """The moments of one asset, best first, ties by time; they don't overlap.
@@ -138,7 +145,7 @@ def moments(
         documents: of one asset, in any order; those without time, or that no leg scores, are as if
             they weren't there.
         legs: what each leg gives to documents, by their ids.
-        during: the part of the asset that counts; None: all of it.
+        during: the part of the asset that counts.
         limit: how many are wanted, the best ones; None: all.
     """
     scored = _scored(documents, legs, during)
@@ -170,35 +177,24 @@ class _Scored:
     gains: _Numbers
 
 
-def _within(document: Document, during: Span | None) -> Span | None:
-    """The part of a document's time that lies in another; None where there is no such part."""
-    span = document.span
-    if span is None or document.kind not in TIMED_KINDS:
-        return None
-    part = span if during is None else _common(span, during)
-    return part if part.start < part.end else None
-
-
-def _common(one: Span, other: Span) -> Span:
-    return Span(max(one.start, other.start), min(one.end, other.end))
-
-
 def _scored(
-    documents: Iterable[Document], legs: Sequence[Mapping[str, float]], during: Span | None
+    documents: Iterable[Document], legs: Sequence[Mapping[str, float]], during: Span
 ) -> _Scored:
-    placed = []
-    for document in documents:
-        part = _within(document, during)
-        if part is not None and any(document.id in leg for leg in legs):
-            placed.append((part.start, part.end, document.id, document))
-    placed.sort(key=lambda one: one[:3])
-    gains = [[leg.get(id_, math.nan) for _, _, id_, _ in placed] for leg in legs]
-    return _Scored(
-        tuple(document for *_, document in placed),
-        np.array([start for start, *_ in placed], np.float64),
-        np.array([end for _, end, *_ in placed], np.float64),
-        np.array(gains, np.float64).reshape(len(legs), len(placed)),
-    )
+    timed = [document for document in documents if overlaps(document, during)]
+    timed.sort(key=_by_time)
+    gains = [[leg.get(document.id, math.nan) for document in timed] for leg in legs]
+    matrix = np.array(gains, np.float64).reshape(len(legs), len(timed))
+    spans = [document.span for document in timed if document.span is not None]
+    starts = np.maximum([span.start for span in spans], during.start)
+    ends = np.minimum([span.end for span in spans], during.end)
+    said = ~np.isnan(matrix).all(axis=0)
+    counted = tuple(compress(timed, np.asarray(said).tolist()))
+    return _Scored(counted, starts[said], ends[said], matrix[:, said])
+
+
+def _by_time(document: Document) -> tuple[float, float, str]:
+    span = document.span or EVER
+    return span.start, span.end, document.id
 
 
 def _segments(scored: _Scored, borders: _Numbers) -> tuple[_Numbers, NDArray[np.int64]]:

@@ -14,10 +14,11 @@ order of that sum, and legs are searched deeper, until the k-th moment is above 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
-from retrieval.schema import Document
+from retrieval.schema import Document, Ranking
 
 from .filters import Gate
 from .fusion import Fused, LegGroups, LegScore, ceilings, settled, surpassed, worth
@@ -116,70 +117,73 @@ class _Timelines:
     """What legs say of the documents of assets in time; remembers what it has asked for."""
 
     def __init__(self, legs: Sequence[Leg], gate: Gate) -> None:
-        self._legs = [leg.through(gate) for leg in legs]
         self._gate = gate
-        self._said: list[dict[str, Best]] = [{} for _ in legs]
-        self._gains: list[dict[str, float]] = [{} for _ in legs]
-        for number, leg in enumerate(self._legs):
-            if not _by_score(leg):
-                self._take(number, places(leg, gate))
-        self._documents: dict[str, list[Document]] = {}
+        self._said = [_Said(leg.through(gate)) for leg in legs]
+        for said in self._said:
+            if not _by_score(said.leg):
+                said.take(places(said.leg, gate))
         self._found: dict[str, list[Found]] = {}
 
     def found(self, assets: Sequence[str], limit: int) -> dict[str, list[Found]]:
         """The moments of assets, `limit` of each at most, the same one at each call."""
         new = [asset for asset in assets if asset not in self._found]
         documents = self._gate.members(new)
-        for number, leg in enumerate(self._legs):
-            if isinstance(leg, VectorLeg) and _by_score(leg):
-                scored = scores(leg, documents).items()
-                self._take(number, {id_: Best(id_, score, 0) for id_, score in scored})
+        for said in self._said:
+            if isinstance(said.leg, VectorLeg) and _by_score(said.leg):
+                said.take(scores(said.leg, documents))
         its: dict[str, list[Document]] = {asset: [] for asset in new}
         for document in documents:
             its[document.asset].append(document)
-        during = self._gate.during
+        gains, during = [said.gains for said in self._said], self._gate.during or EVER
         self._found.update(
-            (asset, moments(its[asset], self._gains, during=during, limit=limit)) for asset in new
+            (asset, moments(its[asset], gains, during=during, limit=limit)) for asset in new
         )
         return {asset: self._found[asset] for asset in assets}
 
     def standing(self, number: int) -> LegGroups:
         """What a leg that goes by ranks says of assets, all of it."""
+        said = self._said[number]
         groups: dict[str, Best] = {}
-        said, leg = self._said[number], self._legs[number]
-        group_of = self._gate.groups(list(said))
-        for id_, best in said.items():
-            groups.setdefault(group_of[id_], best)
-        return LegGroups(leg.name, leg.weight, None, groups)
+        group_of = self._gate.groups(list(said.places))
+        for id_, (score, rank) in said.places.items():
+            groups.setdefault(group_of[id_], Best(id_, score, rank))
+        return LegGroups(said.leg.name, said.leg.weight, None, groups)
 
     def answer(self, asset: str, found: Found) -> Answer:
         """A moment as an answer of its own; its score is the sum of what the legs say."""
-        legs = []
-        for number, id_ in enumerate(found.telling):
-            if id_ is not None:
-                legs.append(self._leg_score(number, id_))
+        told = zip(self._said, found.telling, strict=True)
+        legs = [said.of(id_) for said, id_ in told if id_ is not None]
         legs.sort(key=lambda one: (-one.contribution, one.name))
         fused = Fused(asset, found.moment.score, tuple(legs))
         lacking = silent(self._gate.of_assets([asset])[asset])
         return Answer(fused, (found.moment,), lacking, is_moment=True)
 
-    def _take(self, number: int, said: Mapping[str, Best]) -> None:
-        leg = self._legs[number]
-        self._said[number].update(said)
-        self._gains[number].update(
-            (id_, leg.weight * worth(leg.background, best.score, best.rank))
-            for id_, best in said.items()
-        )
 
-    def _leg_score(self, number: int, id_: str) -> LegScore:
-        leg, best = self._legs[number], self._said[number][id_]
-        value = worth(leg.background, best.score, best.rank)
-        by_score = _by_score(leg)
-        return LegScore(
-            leg.name,
-            None if by_score else best.rank,
-            best.score,
-            value if by_score else None,
-            leg.weight * value,
-            id_,
-        )
+class _Said:
+    """What one leg says of documents.
+
+    Attributes:
+        places: score and rank (0 in a leg that goes by scores) of each document.
+        gains: what each gets.
+    """
+
+    def __init__(self, leg: Leg) -> None:
+        self.leg = leg
+        self.places: dict[str, tuple[float, int]] = {}
+        self.gains: dict[str, float] = {}
+
+    def take(self, ranking: Ranking) -> None:
+        """Remember a ranking: of some documents, or of all that get something by their rank."""
+        leg, points = self.leg, ranking.scores.tolist()
+        ranks = repeat(0) if _by_score(leg) else range(1, len(ranking) + 1)
+        for id_, score, rank in zip(ranking.ids, points, ranks, strict=False):
+            self.places[id_] = score, rank
+            self.gains[id_] = leg.weight * worth(leg.background, score, rank)
+
+    def of(self, id_: str) -> LegScore:
+        """What it says of a document, as a hit shows it."""
+        leg, (score, rank) = self.leg, self.places[id_]
+        value = worth(leg.background, score, rank)
+        if _by_score(leg):
+            return LegScore(leg.name, None, score, value, leg.weight * value, id_)
+        return LegScore(leg.name, rank, score, None, leg.weight * value, id_)

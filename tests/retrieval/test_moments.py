@@ -39,7 +39,7 @@ def given_to(documents: Sequence[Document], *scores: float) -> Gains:
     return {document.id: score for document, score in zip(documents, scores, strict=True)}
 
 
-def spans(documents: Sequence[Document], *legs: Gains, during: Span | None = None) -> list[Span]:
+def spans(documents: Sequence[Document], *legs: Gains, during: Span = EVER) -> list[Span]:
     return [found.moment.span for found in moments(documents, legs, during=during)]
 
 
@@ -151,9 +151,10 @@ SCORES = st.integers(-4, 16).map(lambda quarters: quarters / 4)
 
 @st.composite
 def films(draw: st.DrawFn) -> tuple[list[Document], list[Gains]]:
-    kinds = st.sampled_from(["shot", "speech", "window", "passage"])
-    drawn = draw(st.lists(st.tuples(kinds, TIMES, TIMES), max_size=10, unique=True))
-    documents = [part(kind, min(times), max(times)) for kind, *times in drawn]
+    kinds: list[Kind] = ["shot", "speech", "window", "passage"]
+    one = st.tuples(st.sampled_from(kinds), TIMES, TIMES)
+    drawn = draw(st.lists(one, max_size=10, unique=True))
+    documents = [part(kind, min(a, b), max(a, b)) for kind, a, b in drawn]
     documents = list({document.id: document for document in documents}.values())
     legs = [
         {

@@ -18,7 +18,7 @@ from retrieval.query.engine import search
 from retrieval.query.moments import EVER, Moment, moments, overlaps, silent
 from retrieval.query.parse import parse_query
 from retrieval.query.where import holds
-from retrieval.schema import Background, Compare, Filter, Span
+from retrieval.schema import Background, Compare, Filter, Kind, Span, TooMany
 from tests.encoders import HashEncoder
 from tests.films_made import BACKGROUND, WORDS, Film, Made, Part, films_made
 
@@ -53,7 +53,8 @@ def gains_of(
     """What each leg gives to documents in a time, every one of them scored."""
     (query,) = HashEncoder().encode("text", [WORDS], role="query").astype(np.float64)
     store = collection.backends.documents
-    seen = set(store.select(where, 10**6, during=during) or ())
+    seen = store.select(where, 10**6, during=during)
+    assert not isinstance(seen, TooMany)
     told = []
     for channel in collection.backends.manifest.channels:
         its = [d.id for d in collection.documents if d.channel == channel.key and d.id in seen]
@@ -89,7 +90,7 @@ def naive(
     found = {}
     for number, film in enumerate(collection.films):
         if holds(where, {"modality": film.modality, **film.fields}):
-            its = moments(collection.of(number), gains, during=during)
+            its = moments(collection.of(number), gains, during=during or EVER)
             found[collection.asset(number)] = [one.moment for one in its]
     return found
 
@@ -101,7 +102,8 @@ TEXTS = st.sampled_from(["a red boat", "the boat", "nothing of it", "red red red
 
 @st.composite
 def parts(draw: st.DrawFn) -> Part:
-    kind = draw(st.sampled_from(["shot", "shot", "speech", "window"]))
+    kinds: list[Kind] = ["shot", "shot", "speech", "window"]
+    kind = draw(st.sampled_from(kinds))
     start, end = sorted(draw(st.lists(TIMES, min_size=2, max_size=2, unique=True)))
     text = draw(TEXTS) if kind == "speech" else None
     return Part(kind, start, end, draw(COSINES), text)
