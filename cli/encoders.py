@@ -119,13 +119,13 @@ def _measured(urls: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 
 def nameless() -> list[str]:
-    """URLs of the installed encoders that need no more than their scheme."""
+    """URLs of the installed encoders that need no more than their scheme, and no download."""
     from retrieval.errors import UsageError
     from retrieval.registry import open_encoder, schemes
 
     urls = []
     for scheme, entry in schemes("encoder"):
-        if installer(entry.extra) is None:
+        if installer(entry.extra) is None and not entry.of_hub:
             try:
                 open_encoder(f"{scheme}:")
             except UsageError:

@@ -4,7 +4,8 @@ Gets: an encoder. Gives: rates by modality and batch. Touches: the encoder, the 
 file, a store.
 
 Pictures have the size to which decoding reduces a photo, so the encoder's own resizing counts.
-They are noise, which a model computes as fast as any photo. A first input of each modality loads
+They are noise, which a model computes as fast as any photo; so are sounds, of the length that it
+looks at at once and, as after decoding, of its rate. A first input of each modality loads
 the weights and isn't counted; nor is the first batch, unless it takes long.
 """
 
@@ -18,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from .protocols import Encoder
-from .schema import Modality
+from .schema import Modality, Wants
+from .timed import Sound
 
 MEASURE_S = 1.0
 LONG_S = 10.0
@@ -36,10 +38,11 @@ class Rate:
 
 
 def rates(encoder: Encoder) -> Iterator[Rate]:
-    """One by one, then in the encoder's own batches, pictures before texts."""
+    """One by one, then in the encoder's own batches: pictures, texts, sounds."""
     makers: dict[Modality, Callable[[int], Sequence[Any]]] = {
         "image": lambda count: _pictures(count, encoder.wants.pixels or _DEFAULT_PX),
         "text": lambda count: [_SENTENCE.format(number) for number in range(count)],
+        "audio": lambda count: _sounds(count, encoder.wants),
     }
     for modality, make in makers.items():
         if modality in encoder.space.modalities:
@@ -69,3 +72,10 @@ def _pictures(count: int, side: int) -> list[Any]:
     """`count` times (2 side, 3 side, 3) uint8: the shorter side is twice what the model sees."""
     noise = np.random.default_rng(0).integers(0, 256, (2 * side, 3 * side, 3), np.uint8)
     return [noise] * count
+
+
+def _sounds(count: int, wants: Wants) -> list[Sound]:
+    """`count` times a window of the encoder's own length and rate."""
+    rate, window_s = wants.sample_rate or 16_000, wants.window_s or 10.0
+    noise = np.random.default_rng(0).uniform(-0.1, 0.1, round(rate * window_s))
+    return [Sound(noise.astype(np.float32), rate)] * count

@@ -39,7 +39,8 @@ BackEndRole = Literal[
 class Entry:
     """One back end: ``module:Class``, one line about it, the extra that installs its packages.
 
-    An encoder also says which modalities it takes and which languages it understands.
+    An encoder also says which modalities it takes, which languages it understands, and whether its
+    bare scheme names a model of the hub.
     """
 
     target: str
@@ -47,6 +48,7 @@ class Entry:
     extra: str | None = None
     modalities: tuple[Modality, ...] = ()
     languages: str = ""
+    of_hub: bool = False
 
 
 BACK_ENDS: Mapping[BackEndRole, Mapping[str, Entry]] = MappingProxyType(
@@ -76,6 +78,7 @@ BACK_ENDS: Mapping[BackEndRole, Mapping[str, Entry]] = MappingProxyType(
                 extra="clap",
                 modalities=("audio", "text"),
                 languages="the model's",
+                of_hub=True,
             ),
             "conse": Entry(
                 "retrieval.encoders.starter:ConseEncoder",

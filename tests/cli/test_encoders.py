@@ -97,6 +97,13 @@ def test_an_encoder_is_measured_one_by_one_and_in_its_own_batches(echolens: Echo
         assert (record["device"], record["precision"]) == ("cpu", "fp32")
 
 
+def test_an_encoder_of_sounds_is_measured_with_sounds(echolens: Echolens) -> None:
+    done = echolens("encoders", "--benchmark", "tags:spectrum+hash:", "--format", "jsonl")
+
+    assert done.code == ExitCode.DONE
+    assert [(r["modality"], r["batch"]) for r in done.records] == [("audio", 1), ("audio", 16)]
+
+
 def test_without_a_url_those_that_need_no_name_are_measured(echolens: Echolens) -> None:
     done = echolens("encoders", "--benchmark", ECHOLENS_THREADS="1")
 
