@@ -26,24 +26,15 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
-from retrieval.errors import BadInputError, NotInstalledError, SkipReason
+from retrieval.errors import BadInputError, SkipReason
 from retrieval.protocols import Limits
 from retrieval.schema import printable
 
 from .moving import is_moving, moving_facts
 from .nouns import Broken, Facts, SubtitleTrack, clock
 from .pixels import square, turn_of
-
-try:
-    import av
-    from av.stream import Disposition
-except ModuleNotFoundError as error:
-    if error.name != "av":
-        raise
-    raise NotInstalledError(
-        "Films and recordings need the package `av`, which is not installed.",
-        advice="pip install 'echolens[video]'",
-    ) from error
+from .pyav import Discard, Disposition
+from .pyav import av as av  # noqa: PLC0414 - who reads packets needs its errors, too
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -52,19 +43,6 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
-
-__all__ = [
-    "PIXELS",
-    "Damage",
-    "av",
-    "facts",
-    "opened",
-    "origin",
-    "packets",
-    "picture_track",
-    "seek",
-    "sound_track",
-]
 
 PIXELS = Limits().pixels  # of one picture; a reader may be stricter, by `facts`
 
@@ -125,7 +103,6 @@ def opened(file: BinaryIO) -> Iterator[InputContainer]:
     if not head:
         raise BadInputError(SkipReason.EMPTY, "is empty")
     file.seek(0)
-    av.logging.set_level(None)  # FFmpeg's own words never reach the user
     try:
         with av.open(file, "r", options=_OPTIONS, metadata_errors="replace") as container:
             yield container
@@ -286,6 +263,9 @@ def packets(
         damage: is told what can't be read.
     """
     reached, failures = 0.0, 0
+    for other in container.streams:
+        if other.index != track.index:
+            other.discard = Discard.all
     while failures < _AFRESH:
         try:
             for packet in container.demux(track):

@@ -22,10 +22,11 @@ from contextlib import closing
 from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO
 
-from .containers import Damage, av, opened, origin, packets, picture_track, seek
+from .containers import Damage, opened, origin, packets, picture_track, seek
 from .moving import is_moving, moving_frames
 from .nouns import Broken, Frame
-from .pixels import picture_of
+from .pixels import Painter
+from .pyav import av
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -63,18 +64,18 @@ def frames(
     if is_moving(file):
         yield from moving_frames(file, start=start, end=end, size=size, damage=damage)
         return
-    before = -math.inf
-    with closing(_decoded(file, start, fast, damage)) as decoded:
+    painter, before = Painter(size), -math.inf
+    with closing(good_frames(file, start, damage, fast=fast)) as decoded:
         for time_s, frame, track in decoded:
             if time_s >= end:
                 return
             if time_s >= start and time_s > before:
                 before = time_s
-                yield Frame(time_s, picture_of(frame, size, track.sample_aspect_ratio))
+                yield Frame(time_s, painter.picture(frame, track.sample_aspect_ratio))
 
 
-def _decoded(
-    file: BinaryIO, start: float, fast: bool, damage: Damage
+def good_frames(
+    file: BinaryIO, start: float, damage: Damage, *, fast: bool = False
 ) -> Generator[tuple[float, VideoFrame, VideoStream]]:
     """Good frames with their times, from one at or before `start` on, or from the first."""
     target, step = start, _EARLIER_S

@@ -25,9 +25,10 @@ from numpy.typing import NDArray
 
 from retrieval.schema import FloatArray
 
-from .containers import Damage, av, opened, origin, packets, seek, sound_track
+from .containers import Damage, opened, origin, packets, seek, sound_track
 from .moving import is_moving
 from .nouns import Broken
+from .pyav import av
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -135,7 +136,7 @@ def _runs(file: BinaryIO, start: float, end: float, damage: Damage) -> Iterator[
         if before_s > 0 and not seek(container, track, before_s + zero_s):
             before_s = 0.0
         run: _Run | None = None
-        for stamp_s, frame in _timed(container, track, zero_s, damage):
+        for stamp_s, frame in timed_sound(container, track, zero_s, damage):
             known = run.end_s if run else 0.0
             time_s = known if stamp_s is None else stamp_s
             if time_s > end + _BEHIND_S:
@@ -158,7 +159,7 @@ def _run_at(time_s: float, samples: FloatArray, rate: int) -> _Run:
     return run
 
 
-def _timed(
+def timed_sound(
     container: InputContainer, track: AudioStream, zero_s: float, damage: Damage
 ) -> Iterator[tuple[float | None, AudioFrame]]:
     """What the decoder gives, with its time where it has one."""
