@@ -32,6 +32,8 @@ from ..timed import Segment, Word
 from .clock import clock_of
 
 _NEAR = 0.4  # of the heard words, that stand in the transcript, where it is the right one
+_SURE = 0.7  # of them, where no other place need be looked for
+_BETTER = 1.2  # times as many must stand in a place further on
 _FEW = 3  # words prove nothing
 _AHEAD = 4000  # words of the transcript, among which the heard ones are looked for
 _SPARE = 40  # words that a beginning may be longer than one and a half times what was heard
@@ -155,20 +157,17 @@ def _encoded(script: Sequence[str], heard: Sequence[str]) -> tuple[str, str]:
 
 def _place(script: str, heard: str) -> tuple[int, int] | None:
     """(first, length) of the part of the script that was heard; None when it isn't there."""
-    rapidfuzz = _rapidfuzz()
     length = _nearest_end(script, heard)
-    if _is_near(heard, script[:length], to_the_end=length == len(script)):
-        return 0, length
-    if len(heard) < 2 * _FEW:
-        return None  # too few to be looked for
-    found = rapidfuzz.fuzz.partial_ratio_alignment(heard, script)
-    if found is None or found.dest_end <= found.dest_start or len(script) <= len(heard):
+    likeness = _likeness(heard, script, 0, length)
+    if likeness >= _SURE or not _FEW < len(heard) < len(script):
+        return (0, length) if likeness >= _NEAR else None
+    found = _rapidfuzz().fuzz.partial_ratio_alignment(heard, script)
+    first = 0 if found is None else found.dest_start
+    ahead = _nearest_end(script[first:], heard)
+    further = _likeness(heard, script, first, ahead)
+    if max(likeness, further) < _NEAR:
         return None
-    first = found.dest_start
-    length = _nearest_end(script[first:], heard)
-    part = script[first : first + length]
-    near = _is_near(heard, part, to_the_end=first + length == len(script))
-    return (first, length) if near else None
+    return (first, ahead) if further > _BETTER * likeness else (0, length)
 
 
 def _nearest_end(script: str, heard: str) -> int:
@@ -182,19 +181,19 @@ def _nearest_end(script: str, heard: str) -> int:
     return best
 
 
-def _is_near(heard: str, part: str, *, to_the_end: bool) -> bool:
-    """Whether enough of what was heard stands in a part of the script."""
+def _likeness(heard: str, script: str, first: int, length: int) -> float:
+    """The share of what was heard, in order, in a part of the script; 0 where a few words are."""
     same = [
         op.src_start + i
-        for op in _rapidfuzz().distance.Levenshtein.opcodes(heard, part)
+        for op in _rapidfuzz().distance.Levenshtein.opcodes(heard, script[first : first + length])
         if op.tag == "equal"
         for i in range(op.src_end - op.src_start)
     ]
-    if not same or len(same) < min(_FEW, len(part), len(heard)):
-        return False
+    if not same or len(same) < min(_FEW, length, len(heard)):
+        return 0.0
     # Behind the script's end anything may be said: then only what lies among its words counts.
-    among = max(len(part), same[-1] - same[0] + 1) if to_the_end else len(heard)
-    return len(same) >= _NEAR * among
+    to_the_end = first + length == len(script)
+    return len(same) / (max(length, same[-1] - same[0] + 1) if to_the_end else len(heard))
 
 
 def _matches(heard: str, part: str, first: int) -> _Pairs:

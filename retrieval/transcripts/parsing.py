@@ -46,7 +46,6 @@ _NUMBER = re.compile(r"\s*\d+\s*")
 _WORD_TIME = re.compile(r"<\d[\d:.]*>")
 _NOTES = re.compile("[♩♪♫♬🎵🎶]+|(?<!\\w)#(?=\\s|$)")
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
-_VTT_BLOCKS = ("NOTE", "STYLE", "REGION")
 _ROLLING_S = 0.5  # a caption that rolls on follows so closely
 _SLOWEST = 1.0  # tokens a second
 _LEAST_S = 2.0
@@ -95,12 +94,10 @@ def _blocks(text: str) -> Iterator[tuple[str, str, list[str]]]:
             if open_ is not None:
                 yield _without_number(open_)
             open_ = _clock(timing.groups()[:4]), _clock(timing.groups()[4:]), []
-        elif is_vtt and (not line.strip() or line.startswith(_VTT_BLOCKS)):
-            if open_ is not None and (not line.strip() or not open_[2]):
+        elif is_vtt and not line.strip():
+            if open_ is not None:
                 yield open_  # a blank line ends it; what follows is a note or a cue's name
-                open_ = None
-            elif open_ is not None:
-                open_[2].append(line)
+            open_ = None
         elif open_ is not None:
             open_[2].append(line)
     if open_ is not None:
