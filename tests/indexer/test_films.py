@@ -1,0 +1,222 @@
+"""Films: written stretch by stretch, gone on with after a kill, whatever they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from indexer import IndexOptions, create, index
+from indexer.decode import Decoder
+from indexer.ledger import Ledger
+from indexer.write import Writer
+from retrieval.collection import Collection
+from retrieval.document_stores.sqlite import SqliteStore
+from retrieval.errors import BadInputError
+from retrieval.schema import SkipReason, Span
+from retrieval.timed import STRETCH_S
+from retrieval.vector_stores.exact import ExactStore
+from tests import collections, corpus
+
+pytest.importorskip("av")
+pytest.importorskip("scenedetect")
+
+from tests.media_made import SCENES, Scene, film
+
+STRETCHES = 3
+
+
+@pytest.fixture(scope="session")
+def long_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two stretches and a half of scenes of ten seconds, at two frames a second."""
+    count = round((STRETCHES - 0.5) * STRETCH_S / 10)
+    scenes = [Scene(10.0, SCENES[n % len(SCENES)].colour, seed=n) for n in range(count)]
+    path = tmp_path_factory.mktemp("films") / "long.mp4"
+    return film(path, scenes, fps=2, key_every=10)
+
+
+def _fill(media: Path, long_film: Path) -> Path:
+    corpus.picture(media / "a.png", seed=1)
+    (media / "long.mp4").write_bytes(long_film.read_bytes())
+    corpus.picture(media / "z.png", seed=2)
+    return media
+
+
+@pytest.fixture
+def shown(media: Path, long_film: Path) -> Path:
+    """A folder with the long film, and something before and behind it."""
+    return _fill(media, long_film)
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """A folder like `shown` that no test changes, and what comes of it."""
+
+    media: Path
+    contents: collections.Contents
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, long_film: Path) -> Undisturbed:
+    media = _fill(tmp_path_factory.mktemp("undisturbed"), long_film)
+    collection = _made(tmp_path_factory.mktemp("home"))
+    assert index([media], collection).indexed == 3
+    return Undisturbed(media, collections.contents(collection))
+
+
+def _made(home: Path) -> Collection:
+    return create("films", settings=collections.settings(home))
+
+
+class _Killed(BaseException):
+    """What a kill looks like from within: nothing tidies up after it."""
+
+
+def _killing(owner: type, name: str, call: int, *, after: bool) -> Iterator[pytest.MonkeyPatch]:
+    whole: Callable[..., Any] = getattr(owner, name)
+    calls = 0
+
+    def killed(*arguments: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call and not after:
+            raise _Killed
+        result = whole(*arguments, **options)
+        if calls == call:
+            raise _Killed
+        return result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, killed)
+        yield patch
+
+
+def _starts(patch: pytest.MonkeyPatch) -> list[float]:
+    """Where the stretches begin that are read from now on."""
+    seen: list[float] = []
+    submit = Decoder.submit
+
+    def noted(self: Decoder, item: Any, wants: Any, **options: Any) -> Any:
+        if item.modality == "video" and wants is not None:
+            seen.append(options.get("start", 0.0))
+        return submit(self, item, wants, **options)
+
+    patch.setattr(Decoder, "submit", noted)
+    return seen
+
+
+def test_a_long_film_is_read_in_stretches(
+    tmp_path: Path, shown: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts = _starts(monkeypatch)
+    collection = _made(tmp_path / "home")
+    assert index([shown], collection).indexed == 3
+    held = collections.contents(collection)
+    assert starts == [n * STRETCH_S for n in range(STRETCHES)]
+    kinds = [kind for _, kind, _, _ in held.documents.values()]
+    assert kinds.count("shot") >= 2 * STRETCHES
+    assert kinds.count("image") == 2
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "call"),
+    [
+        (Writer, "keep", 2),
+        (Writer, "plan", 2),
+        (ExactStore, "upsert", 2),
+        (SqliteStore, "upsert", 2),
+        (Ledger, "arrived", 2),
+        (Ledger, "arrived", 3),
+    ],
+)
+@pytest.mark.parametrize("after", [False, True])
+def test_promise_killed_in_the_middle_of_a_film(
+    tmp_path: Path, undisturbed: Undisturbed, owner: type, name: str, call: int, after: bool
+) -> None:
+    collection = _made(tmp_path / "killed")
+    for _ in _killing(owner, name, call, after=after):
+        with pytest.raises(_Killed):
+            index([undisturbed.media], collection)
+    assert index([undisturbed.media], collection).failed == 0
+    collections.assert_same(collections.contents(collection), undisturbed.contents)
+    with closing(Ledger(collection.directory, read_only=True)) as ledger:
+        for row in ledger.scan():
+            assert row.asset
+            assert not ledger.stretches(row.asset, row.recipe)
+
+
+def test_the_next_run_goes_on_where_a_film_was_left(
+    tmp_path: Path, shown: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection = _made(tmp_path / "home")
+    for _ in _killing(Ledger, "arrived", 2, after=True):
+        with pytest.raises(_Killed):
+            index([shown], collection)
+    found = collection.search("red", modality="video", k=1)
+    assert [Path(path).name for path in found[0].paths] == ["long.mp4"]  # as far as it is done
+    starts = _starts(monkeypatch)
+    index([shown], collection)
+    assert starts[0] > 0
+    again = index([shown], collection)
+    assert (again.indexed, again.unchanged) == (0, 3)
+
+
+def test_a_film_that_goes_before_it_is_done_leaves_nothing(tmp_path: Path, shown: Path) -> None:
+    collection = _made(tmp_path / "home")
+    for _ in _killing(Ledger, "arrived", 2, after=True):
+        with pytest.raises(_Killed):
+            index([shown], collection)
+    (shown / "long.mp4").unlink()
+    index([shown], collection)
+    held = collections.contents(collection)
+    assert {kind for _, kind, _, _ in held.documents.values()} == {"image"}
+    assert set(held.vectors["test-hash-32/video"]) == set()
+
+
+def test_the_same_film_twice_is_a_duplicate(tmp_path: Path, shown: Path) -> None:
+    (shown / "other.mp4").write_bytes((shown / "long.mp4").read_bytes())
+    report = index([shown], _made(tmp_path / "home"))
+    assert (report.indexed, report.duplicates) == (3, 1)
+
+
+def test_another_look_replaces_what_the_first_one_found(
+    tmp_path: Path, undisturbed: Undisturbed
+) -> None:
+    """Key frames alone, then every frame: no shot of the first look is left."""
+    collection = _made(tmp_path / "home")
+    index([undisturbed.media], collection, options=IndexOptions(fast=True))
+    index([undisturbed.media], collection)
+    collections.assert_same(collections.contents(collection), undisturbed.contents)
+
+
+def test_a_stretch_that_cannot_be_read_costs_itself_only(
+    tmp_path: Path, shown: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Decoder.result
+
+    def failing(self: Decoder, pending: Any, item: Any) -> Any:
+        reading = read(self, pending, item)
+        if item.modality == "video" and reading.drafts and _start_of(reading) == STRETCH_S:
+            raise BadInputError(SkipReason.DECODER_FAILED, "its decoder died")
+        return reading
+
+    monkeypatch.setattr(Decoder, "result", failing)
+    collection = _made(tmp_path / "home")
+    report = index([shown], collection)
+    assert report.indexed == 3
+    assert [w for w in report.warnings if "from 120 s to 240 s" in w and "died" in w]
+    with collection as opened:
+        spans = [d.span for d in opened.backends.documents.scan("test-hash-32/video")]
+    starts = [span.start for span in spans if span]
+    assert min(starts) == 0
+    assert not [s for s in starts if STRETCH_S <= s < 2 * STRETCH_S]
+    assert max(starts) >= 2 * STRETCH_S
+
+
+def _start_of(reading: Any) -> float:
+    span: Span = reading.drafts[0].span
+    return span.start
