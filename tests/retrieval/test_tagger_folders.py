@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from retrieval.errors import CorruptError, EcholensError, UsageError, WeightsMis
 from retrieval.schema import FloatArray
 from retrieval.timed import Sound
 from tests.taggers import CLASSES, tone, write_folder
+from tools.tagger_means import measured, write
 
 SILENCE = Sound(np.zeros(16_000, np.float32), 16_000)
 INNER = "conse:"
@@ -172,3 +174,27 @@ def test_the_fingerprint_is_of_the_models_bytes(tmp_path: Path) -> None:
     longer = write_folder(tmp_path / "c", length=15_600)
     prints = {FolderTagger(str(folder)).fingerprint for folder in (one, other, longer)}
     assert len(prints) == 3
+
+
+def test_means_are_measured_over_recordings_and_written_beside_the_names(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "tagger")
+    recordings = [tmp_path / f"{name}.wav" for name in ("bird", "bell")]
+    for path in recordings:
+        write_wav(path, tone(path.stem, 3.0))
+    (folder / "class_labels_indices.csv").write_text("index,mid,display_name\n0,x,other\n")
+    before = FolderTagger(str(folder)).fingerprint
+    write(folder, measured(FolderTagger(str(folder)), recordings))
+    tagger = FolderTagger(str(folder))
+    assert tagger.classes == CLASSES
+    assert tagger.means is not None
+    expected = [0.5 if name in ("bird", "bell") else 0 for name in CLASSES]
+    np.testing.assert_allclose(tagger.means, expected, atol=0.02)
+    assert tagger.fingerprint == before  # the encoder's covers the means
+
+
+def write_wav(path: Path, samples: FloatArray) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes((samples * 32_767).astype("<i2").tobytes())
