@@ -5,7 +5,7 @@ Gets: results. Gives: rows, records, paths on stdout. Touches: stdout. Never: ra
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,11 +53,16 @@ def _rows(hit: Hit, flat: bool) -> Iterator[tuple[str, ...]]:
     first: tuple[str, ...] = _place_of(hit)
     if not hit.moments:
         yield (*first, "", _text(hit))
-    for moment in hit.moments:
+    for moment in telling(hit):
         yield (*first, period(moment.start, moment.end), found_by(moment))
         first = ("", "", "")
     if not flat and (lacking := lacks(hit)):
         yield ("", "", "", "", f"({lacking})")
+
+
+def telling(hit: Hit) -> Sequence[Moment]:
+    """Its moments, of which those after the first speak for it."""
+    return [*hit.moments[:1], *(moment for moment in hit.moments[1:] if moment.score > 0)]
 
 
 def _place_of(hit: Hit) -> tuple[str, str, str]:

@@ -26,6 +26,7 @@ from .streams import open_streams
 COMMANDS = (
     "index",
     "search",
+    "clip",
     "evaluate",
     "status",
     "failures",

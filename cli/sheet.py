@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .hits import found_by, lacks, place, spoken_in
+from .hits import found_by, lacks, place, spoken_in, telling
 from .times import clock, whole
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _band(collection: Collection, hit: Hit) -> Band:
     duration_s = hit.fields.get("duration_s")
     length_s = float(duration_s) if isinstance(duration_s, int | float) else None
     shows = _is_film(hit)
-    strips = tuple(_strip(moment, shows, length_s) for moment in hit.moments[:MOMENTS])
+    strips = tuple(_strip(moment, shows, length_s) for moment in telling(hit)[:MOMENTS])
     waves = [strip.wave for strip in strips if strip.wave]
     seen_whole = any(wave.end - wave.start >= 0.99 * (length_s or 0.0) for wave in waves)
     told = (f"{hit.score:.2f}", whole(length_s) if length_s else "", lacks(hit))

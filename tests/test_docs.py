@@ -140,7 +140,15 @@ def test_the_options_of_urls_stand_in_the_page_about_servers() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/servers.md", "docs/faults.md"]
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "docs/servers.md",
+        "docs/faults.md",
+        "docs/films.md",
+    ],
 )
 def test_a_link_to_a_file_leads_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
