@@ -10,6 +10,7 @@ A film's frames can be told apart: see `number_of`.
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from tests.corpus import RED, Colour, pattern
 
 Samples = NDArray[np.float32]
 SIZE = (160, 120)
+_DEFAULT = av.stream.Disposition.default
 SUFFIX_CODECS = {  # suffix -> codec of pictures, codec of sound
     ".mp4": ("libx264", "aac"),
     ".mov": ("libx264", "aac"),
@@ -38,6 +40,7 @@ SUFFIX_CODECS = {  # suffix -> codec of pictures, codec of sound
     ".ogg": ("", "libopus"),
     ".opus": ("", "libopus"),
     ".m4a": ("", "aac"),
+    ".mka": ("", "flac"),
 }
 
 
@@ -104,11 +107,15 @@ def film(
     rotation: int = 0,
     key_every: int = 25,
     sound_starts: float = 0.0,
+    default_sound: int = 0,
     shift: float = 0.0,
     options: dict[str, str] | None = None,
     metadata: dict[str, str] | None = None,
     pix_fmt: str = "yuv420p",
     codec: str | None = None,
+    preset: str = "ultrafast",
+    mirrored: bool = False,
+    aspect: int = 1,
 ) -> Path:
     """A film of scenes with numbered frames and tracks of sound, in the format of the suffix.
 
@@ -123,11 +130,15 @@ def film(
         rotation: degrees clockwise that a player shall turn it; pixels are stored as they are.
         key_every: frames from one key frame to the next; scenes force none.
         sound_starts: second at which the sound begins.
+        default_sound: which of the tracks is marked as the one to hear.
         shift: seconds added to all timestamps.
         options: of the container.
         metadata: of the container.
         pix_fmt: of the stored pixels.
         codec: of the pictures, in place of the suffix's.
+        preset: of libx264; from "veryfast" on there are frames that are stored out of order.
+        mirrored: whether a player shall change left and right.
+        aspect: width of a pixel over its height.
     """
     video_codec, audio_codec = SUFFIX_CODECS[path.suffix]
     stamps = times if times is not None else _regular(scenes, fps)
@@ -138,10 +149,14 @@ def film(
         picture.gop_size = key_every
         base = Fraction(1, round(fps)) if path.suffix == ".avi" else Fraction(1, 12_800)
         picture.codec_context.time_base = base
-        picture.options = {"preset": "ultrafast", "sc_threshold": "0"}
-        if rotation:
-            picture.set_display_rotation(-rotation)
+        picture.options = {"preset": preset, "sc_threshold": "0"}
+        if rotation or mirrored:
+            picture.set_display_rotation(-rotation, hflip=mirrored)
+        if aspect != 1:
+            picture.codec_context.sample_aspect_ratio = aspect
         tracks = [_sound_stream(out, audio_codec, rate, sound) for sound in sounds]
+        for number, track in enumerate(tracks):
+            track.disposition = _DEFAULT if number == default_sound else 0
         for number, time_s in enumerate(stamps):
             image = numbered(_shown_at(scenes, time_s, size), number)
             frame = av.VideoFrame.from_ndarray(np.asarray(image), format="rgb24")
@@ -154,12 +169,51 @@ def film(
     return path
 
 
-def recording(path: Path, samples: Samples, rate: int = 44_100, **metadata: str) -> Path:
-    """A recording of (n,) or (channels, n) samples, in the format of the suffix."""
+def hdr(path: Path, levels: Sequence[float]) -> Path:
+    """A film of HDR10 (PQ): stripes of grey of the given levels, 0 to 1 as coded."""
+    width, height = SIZE
+    luma = np.repeat(np.asarray(levels), width // len(levels))
+    rows = np.empty((height * 3 // 2, width), np.uint16)
+    rows[:height] = np.round(64 + 876 * luma).astype(np.uint16)
+    rows[height:] = 512
     with av.open(str(path), "w") as out:
+        picture = out.add_stream("libx264", rate=25)
+        picture.width, picture.height, picture.pix_fmt = width, height, "yuv420p10le"
+        context = picture.codec_context
+        context.color_primaries, context.color_trc, context.colorspace = 9, 16, 9
+        frame = av.VideoFrame.from_ndarray(rows, format="yuv420p10le")
+        for number in range(3):
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            out.mux(picture.encode(frame))
+        out.mux(picture.encode(None))
+    return path
+
+
+def recording(
+    path: Path,
+    samples: Samples,
+    rate: int = 44_100,
+    *,
+    codec: str | None = None,
+    then: tuple[float, Samples] | None = None,
+    **metadata: str,
+) -> Path:
+    """A recording of (n,) or (channels, n) samples, in the format of the suffix.
+
+    Args:
+        path: where it is written.
+        samples: from second 0 on.
+        rate: in Hz.
+        codec: in place of the suffix's.
+        then: more samples, and the second at which they begin; between them is a gap.
+        metadata: of the container.
+    """
+    with av.open(str(path), "w", format="matroska" if path.suffix == ".mka" else None) as out:
         out.metadata.update(metadata)
-        track = _sound_stream(out, SUFFIX_CODECS[path.suffix][1], rate, samples)
-        _encode_sound(out, track, samples, rate, 0.0)
+        track = _sound_stream(out, codec or SUFFIX_CODECS[path.suffix][1], rate, samples)
+        _encode_sound(out, track, samples, rate, 0.0, last=then is None)
+        if then is not None:
+            _encode_sound(out, track, then[1], rate, then[0])
     return path
 
 
@@ -184,6 +238,8 @@ def moving(
     scenes: Sequence[Scene] = SCENES,
     size: tuple[int, int] = SIZE,
     durations: Sequence[float] | None = None,
+    *,
+    see_through: bool = False,
 ) -> Path:
     """A picture that moves (.gif, .png, .webp), one frame a scene.
 
@@ -192,15 +248,49 @@ def moving(
         scenes: one frame each.
         size: (width, height).
         durations: of the frames in seconds as written, in place of the scenes'.
+        see_through: whether the upper left quarter is transparent.
     """
     images = [_picture(scene, size) for scene in scenes]
+    if see_through:
+        for image in images:
+            image.putalpha(255)
+            image.paste((0, 0, 0, 0), (0, 0, size[0] // 2, size[1] // 2))
     shown = [round(1000 * s) for s in durations or [scene.seconds for scene in scenes]]
-    images[0].save(
-        path, save_all=True, append_images=images[1:], duration=shown, loop=0, disposal=0
-    ) if path.suffix != ".webp" else images[0].save(
-        path, save_all=True, append_images=images[1:], duration=shown, lossless=True
-    )
+    options = {".webp": {"lossless": True}}.get(path.suffix, {"loop": 0, "disposal": 0})
+    images[0].save(path, save_all=True, append_images=images[1:], duration=shown, **options)
     return path
+
+
+def subtitled(path: Path, film: Path, lines: Sequence[tuple[float, float, str]]) -> Path:
+    """A film (.mkv) with a track of English subtitles: (start, end, text) each."""
+    blocks = [
+        f"{number}\n{_srt_time(start)} --> {_srt_time(end)}\n{text}\n"
+        for number, (start, end, text) in enumerate(lines, 1)
+    ]
+    script = io.BytesIO("\n".join(blocks).encode())
+    with (
+        av.open(str(film)) as pictures,
+        av.open(script, format="srt") as written,
+        av.open(str(path), "w") as out,
+    ):
+        streams = {
+            stream.index: out.add_stream_from_template(stream, opaque=True)
+            for stream in pictures.streams
+        }
+        titles = out.add_stream_from_template(written.streams.subtitles[0])
+        titles.metadata["language"] = "eng"
+        packets = [(packet, streams[packet.stream_index]) for packet in pictures.demux()]
+        packets += [(packet, titles) for packet in written.demux()]
+        packets = [(packet, stream) for packet, stream in packets if packet.dts is not None]
+        for packet, stream in sorted(packets, key=lambda pair: pair[0].dts * pair[0].time_base):
+            packet.stream = stream
+            out.mux(packet)
+    return path
+
+
+def _srt_time(time_s: float) -> str:
+    minutes, seconds = divmod(time_s, 60)
+    return f"00:{int(minutes):02d}:{seconds:06.3f}".replace(".", ",")
 
 
 def motion_photo(path: Path, photo: Path, film: Path, *, samsung: bool = False) -> Path:
@@ -309,7 +399,13 @@ def _sound_stream(out: av.container.OutputContainer, codec: str, rate: int, soun
 
 
 def _encode_sound(
-    out: av.container.OutputContainer, track, samples: Samples, rate: int, start: float
+    out: av.container.OutputContainer,
+    track,
+    samples: Samples,
+    rate: int,
+    start: float,
+    *,
+    last: bool = True,
 ) -> None:
     channels = np.atleast_2d(samples)
     layout = "stereo" if len(channels) == 2 else "mono"
@@ -320,4 +416,5 @@ def _encode_sound(
         frame.pts = at + round(start * rate)
         frame.time_base = Fraction(1, rate)
         out.mux(track.encode(frame))
-    out.mux(track.encode(None))
+    if last:
+        out.mux(track.encode(None))

@@ -27,10 +27,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from retrieval.errors import BadInputError, SkipReason
-from retrieval.protocols import Limits
 from retrieval.schema import printable
 
-from .moving import is_moving, moving_facts
+from .moving import PIXELS, is_moving, moving_facts
 from .nouns import Broken, Facts, SubtitleTrack, clock
 from .pixels import square, turn_of
 from .pyav import Discard, Disposition
@@ -43,8 +42,6 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
-
-PIXELS = Limits().pixels  # of one picture; a reader may be stricter, by `facts`
 
 _Track = TypeVar("_Track", bound="Stream")
 _STILL = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
@@ -135,7 +132,7 @@ def facts(file: BinaryIO) -> Facts:
             subtitles=tuple(
                 SubtitleTrack(
                     track.index,
-                    track.codec_context.name if track.codec_context else "",
+                    track.codec_context.codec.canonical_name if track.codec_context else "",
                     track.language or "",
                     bool(track.disposition & Disposition.default),
                 )
@@ -274,6 +271,8 @@ def packets(
                 else:
                     reached, failures = max(reached, _end_of(packet) - zero_s), 0
                 yield packet
+        except MemoryError:
+            raise
         except (av.FFmpegError, ValueError):
             failures += 1
             damage.at(reached)

@@ -112,6 +112,8 @@ def _timed(
             continue  # some decoders look at all that they are given
         try:
             decoded = track.codec_context.decode(packet)
+        except MemoryError:
+            raise
         except (av.FFmpegError, ValueError):
             damage.at(time_s)
             continue

@@ -167,6 +167,8 @@ def timed_sound(
     for packet in packets(container, track, zero_s, damage):
         try:
             decoded = track.codec_context.decode(packet)
+        except MemoryError:
+            raise
         except (av.FFmpegError, ValueError):
             damage.at(reached)
             continue
