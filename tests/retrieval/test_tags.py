@@ -185,6 +185,19 @@ def test_a_pitch_between_two_lies_between_them() -> None:
     assert min(both @ bell, both @ bird) > max(bell @ bird, both @ thunder)
 
 
+@pytest.mark.slow
+def test_photos_find_what_they_would_sound_like_and_sounds_find_photos() -> None:
+    from skimage import data
+
+    tagger, starter = SpectrumTagger(), registry.open_encoder("starter:")
+    tagger.classes = ("rocket", "dog", "speech", "church bell", "cat", "rain")
+    documents = around(tagger, starter).encode("audio", list(map(sounds, CLASSES)), role="document")
+    photos = starter.encode("image", [data.chelsea(), data.rocket()], role="document")
+    scores = photos @ documents.T
+    assert scores.argmax(axis=1).tolist() == [4, 0]  # the cat, the rocket
+    assert scores[:, [4, 0]].argmax(axis=0).tolist() == [0, 1]
+
+
 # Identity and probes.
 
 
