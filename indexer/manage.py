@@ -61,9 +61,10 @@ def status(collection: Collection) -> Status:
         files[outcome] += count
     stores = {store.role: store for store in _stores(backends)}
     documents = None if stores["documents"].error else backends.documents
+    assets, media_s = _assets(documents) if documents else ({}, 0.0)
     return Status(
         stores=tuple(stores.values()),
-        assets=_assets(documents) if documents else {},
+        assets=assets,
         documents=_documents(documents, backends.manifest.channels) if documents else {},
         vectors={
             key: store.count()
@@ -74,6 +75,7 @@ def status(collection: Collection) -> Status:
         failures={r: n for (_, r), n in outcomes.items() if r is not None and r.is_failure},
         fields=dict(documents.fields()) if documents else {},
         bytes=_size_of(collection.directory),
+        media_s=media_s,
     )
 
 
@@ -84,12 +86,17 @@ def _documents(documents: DocumentStore, channels: Sequence[Channel]) -> dict[st
     return {key: count for key, count in {**counts, "": rest}.items() if count > 0}
 
 
-def _assets(documents: DocumentStore) -> dict[str, int]:
-    """How many assets there are of each modality."""
+def _assets(documents: DocumentStore) -> tuple[dict[str, int], float]:
+    """How many assets there are of each modality, and how long all of them last, in seconds."""
     found: dict[str, set[str]] = {}
+    lengths: dict[str, float] = {}
     for sighting in documents.scan_sightings():
         found.setdefault(str(sighting.fields.get("modality", "")), set()).add(sighting.asset)
-    return {modality: len(assets) for modality, assets in sorted(found.items())}
+        duration_s = sighting.fields.get("duration_s")
+        if isinstance(duration_s, int | float):
+            lengths[sighting.asset] = float(duration_s)
+    counts = {modality: len(assets) for modality, assets in sorted(found.items())}
+    return counts, sum(lengths.values())
 
 
 def _stores(backends: Backends) -> Iterator[StoreStatus]:

@@ -206,6 +206,7 @@ class Status:
         failures: files that failed, by reason.
         fields: types of the metadata fields that its files have.
         bytes: size on disk of the collection's own folder.
+        media_s: seconds of its films and recordings, as they say of themselves.
     """
 
     stores: tuple[StoreStatus, ...]
@@ -216,3 +217,4 @@ class Status:
     failures: Mapping[SkipReason, int]
     fields: Mapping[str, FieldType]
     bytes: int
+    media_s: float = 0.0

@@ -15,6 +15,7 @@ import click
 from .. import output
 from ..errors import ExitCode
 from ..options import Call, common, formats
+from ..times import whole
 
 if TYPE_CHECKING:
     from indexer import Status, StoreStatus
@@ -75,6 +76,8 @@ def _rows(collection: Collection, figures: Status) -> Iterator[tuple[str, str]]:
         yield f"failed: {reason}", f"{count:,}"
     for modality, count in figures.assets.items():
         yield f"assets: {modality}", f"{count:,}"
+    if figures.media_s:
+        yield "time of films and recordings", whole(figures.media_s)
     silent = {store.role for store in figures.stores if store.error}
     for channel in manifest.channels:
         key = channel.key

@@ -261,7 +261,12 @@ def test_without_films_there_are_no_moments(photos: Path, echolens: Echolens) ->
     assert (done.code, done.out, done.err) == (ExitCode.NO, b"", "nothing found\n")
 
 
-def test_status_counts_shots(ask: Indexed) -> None:
-    table = ask("status").out.decode()
-    assert "4 shots, 4 vectors" in table
-    assert json.loads(ask("status", "--format", "jsonl").out)["assets"]["video"] == 2
+def test_status_counts_shots_and_time(ask: Indexed) -> None:
+    table = ask("status").lines
+    record = json.loads(ask("status", "--format", "jsonl").out)
+
+    assert any("4 shots, 4 vectors" in line for line in table)
+    assert "time of films and recordings  0:21" in table
+    assert record["assets"] == {"audio": 1, "video": 2}
+    assert record["media_s"] == pytest.approx(21, abs=0.2)
+    assert record["transcriber"] == ""
