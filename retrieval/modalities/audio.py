@@ -24,6 +24,7 @@ from retrieval.timed import Segment, Sound, Stretch
 
 _DEFAULT_TOKENS = 128  # for an encoder that doesn't say how much it reads
 _SPECIAL_TOKENS = 2  # start and end, which encoders add
+_WORDS = {"transcripts": transcripts.TRANSCRIPTS_VERSION}  # of the recipe
 _QUERY_S = 60.0  # of a query that are listened to
 _DEFAULT_RATE = 48_000  # for an encoder that doesn't say
 
@@ -37,7 +38,7 @@ class AudioReader:
     @property
     def recipe(self) -> Mapping[str, str | int | float]:
         """Versions of decoding and cutting."""
-        return {"reader": "audio", **recipe.of_recordings()}
+        return {"reader": "audio", **recipe.of_recordings(), **_WORDS}
 
     def describe(self, file: BinaryIO) -> Description:
         """Length, codec, title, date; captions.

@@ -27,8 +27,7 @@ from xml.etree import ElementTree
 from PIL import ExifTags, Image, IptcImagePlugin
 
 from retrieval.errors import BadInputError, NotInstalledError
-from retrieval.films.motion import film_inside
-from retrieval.films.moving import is_moving, moving_facts
+from retrieval.films.moving import film_within, is_moving, moving_facts
 from retrieval.films.nouns import Facts
 from retrieval.media import (
     MEDIA_VERSION,
@@ -142,7 +141,7 @@ def _shots(file: BinaryIO, pixels: int) -> list[Draft]:
 
 def _film(file: BinaryIO) -> BinaryIO | None:
     """What moves of a picture: itself, or the film behind it; None: nothing."""
-    return file if is_moving(file) else film_inside(file)
+    return file if is_moving(file) else film_within(file)
 
 
 def _facts(film: BinaryIO) -> Facts:

@@ -26,6 +26,7 @@ from retrieval.timed import Segment, Stretch
 
 _DEFAULT_TOKENS = 128  # for an encoder that doesn't say how much it reads
 _SPECIAL_TOKENS = 2  # start and end, which encoders add
+_WORDS = {"transcripts": transcripts.TRANSCRIPTS_VERSION}  # of the recipe
 
 
 class VideoReader:
@@ -37,7 +38,7 @@ class VideoReader:
     @property
     def recipe(self) -> Mapping[str, str | int | float]:
         """Versions of decoding and cutting; the detector of shots with its options."""
-        return {"reader": "video", **recipe.of_films()}
+        return {"reader": "video", **recipe.of_films(), **_WORDS}
 
     def describe(self, file: BinaryIO) -> Description:
         """Length, size, frame rate, codecs, date, place and camera; captions.
