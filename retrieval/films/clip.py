@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 from retrieval.errors import BadInputError, SkipReason, StoreUnreachableError, UsageError
 from retrieval.schema import printable
 
-from .clip_tracks import Part, Track, copied, is_lossless, pictures, sounds
+from .clip_tracks import RECORDINGS, Part, Track, copied, is_lossless, pictures, sounds
 from .containers import Damage, opened, origin, packets, picture_track, seek, sound_track
 from .frames import good_frames
 from .moving import is_moving
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 NEAR_S = 0.5  # a copied film begins at a key frame at most so long before what was asked for, ...
 LATE_S = 0.06  # ... or so long behind it
+_SOUND_SUFFIXES = (".m4a", ".mka", ".weba")  # of containers that could hold a film, too
 _BACK_S = 0.5  # before a packet of sound that is looked for, reading begins
 
 
@@ -148,7 +149,7 @@ def _planned(
 
     The first track decides where the clip begins.
     """
-    alone = clip.default_video_codec in ("none", "png")  # no film goes in, and but one track
+    alone = clip.format.name in RECORDINGS or Path(clip.name).suffix in _SOUND_SUFFIXES
     begins, picture, sounding = _looked_at(source, asked[0], alone)
     part = exact = Part(source, *asked)
     tracks: list[Track | None] = []

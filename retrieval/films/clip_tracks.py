@@ -36,8 +36,28 @@ _BACK_S = 0.5  # before the first packet of sound, reading begins
 _PICTURE_CODECS = ("libx264", "libvpx-vp9", "libvpx", "mpeg4")  # the first that the clip can hold
 _SOUND_CODECS = ("aac", "libopus", "libmp3lame", "flac", "pcm_s16le")
 _USUAL_PICTURES = {"avi": ("mpeg4",)}  # tried before these
-_USUAL_SOUND = {"wav": ("pcm_s16le",), "ogg": ("libopus",), "avi": ("libmp3lame",)}
+_USUAL_SOUND = {
+    "adts": ("aac",),
+    "aiff": ("pcm_s16be",),
+    "avi": ("libmp3lame",),
+    "flac": ("flac",),
+    "mp3": ("libmp3lame",),
+    "ogg": ("libopus",),
+    "opus": ("libopus",),
+    "wav": ("pcm_s16le",),
+}
 _LOSSLESS = ("flac", "alac")
+# Containers of one track of sound, and with what the codecs begin that may be copied into them.
+# FFmpeg would take more, and nothing would play it.
+RECORDINGS = {
+    "adts": ("aac",),
+    "aiff": ("pcm_",),
+    "flac": ("flac",),
+    "mp3": ("mp3",),
+    "ogg": ("opus", "vorbis", "flac", "speex"),
+    "opus": ("opus",),
+    "wav": ("pcm_",),
+}
 _OPTIONS = {
     "libx264": {"preset": "veryfast", "crf": "20"},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "6", "crf": "30", "b": "0"},
@@ -84,9 +104,9 @@ def copied(part: Part, index: int, clip: OutputContainer, stack: ExitStack) -> T
     instead, and so cut to the sample.
     """
     container, source = _opened(part, index, stack)
-    codec = source.codec_context.name
-    if clip.format.name == "wav" and not codec.startswith("pcm_"):
-        return None  # it could be held, but nothing would play it
+    codec = source.codec_context.codec.canonical_name
+    if not codec.startswith(RECORDINGS.get(clip.format.name, "")):
+        return None
     if is_lossless(source):
         return _sounding(container, source, part, clip, (codec,))
     if clip.format.name == "avi" != container.format.name:
@@ -186,8 +206,8 @@ def _copied(
         order = packet.dts if packet.dts is not None else stamp
         if float(order * packet.time_base) - zero_s >= part.end:
             return
-        if not begun or (last is not None and order <= last):
-            continue  # what no muxer takes: a timestamp that goes back
+        if not begun or packet.is_corrupt or (last is not None and order <= last):
+            continue  # half a packet, or a timestamp that goes back, which no muxer takes
         last = order
         left = (
             math.ceil((part.end + zero_s) / packet.time_base) - stamp if part.end < math.inf else 0

@@ -78,8 +78,8 @@ def moving_frames(
     time_s, index = 0.0, 0
     with _opened(file) as image:
         if image.width * image.height > PIXELS:
-            size = f"({image.width} x {image.height})"
-            message = f"has more pixels {size} than the limit of {PIXELS:,}"
+            shape = f"({image.width} x {image.height})"
+            message = f"has more pixels {shape} than the limit of {PIXELS:,}"
             raise BadInputError(SkipReason.TOO_LARGE, message)
         while time_s < end:
             try:
