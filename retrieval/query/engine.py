@@ -109,6 +109,8 @@ def _answer(backends: Backends, asked: _Asked, down: MissingPartError | None = N
     )
     gate.kinds = query.kinds
     if query.between or group_by == "moment":
+        if down is not None:
+            raise down  # nobody else knows times
         gate = gate.in_time(Span(*query.between) if query.between else EVER)
     opened = open_legs(backends, query, encoded.vectors, channels, gate)
     rank = best_moments if group_by == "moment" else _ranked
