@@ -27,6 +27,7 @@ from .progress import ProgressLine
 if TYPE_CHECKING:
     from retrieval import Collection
     from retrieval.deployed import DeployedCollection
+    from retrieval.evaluation.datasets import DatasetOptions
     from retrieval.evaluation.embeddings import Embedding
     from retrieval.evaluation.options import EvaluateOptions
     from retrieval.evaluation.schema import Dataset, Evaluation
@@ -186,19 +187,26 @@ def _of_known_items(
 def _of_data(
     way: Way, collection: Collection, options: Options, card: Card, progress: ProgressLine
 ) -> Evaluation:
-    """A data set by a collection's encoder, and through the collection unless only `exact`."""
-    from retrieval.deployed import embedding_of
-    from retrieval.evaluation.evaluate import evaluate
+    """A data set by a collection's encoder, and through the collection unless only `exact`.
 
-    chosen = _chosen(options)
-    searcher = _searcher(collection, options, progress) if way is Way.COLLECTION else None
-    return evaluate(
-        _data(options),
-        embedding_of(collection, progress),
-        options=chosen,
-        searcher=searcher,
-        card=card,
-    )
+    Of films and sounds the collection holds what the exact way needs.
+    """
+    from retrieval.deployed import embedding_of
+    from retrieval.evaluation.datasets import has_moments, open_moments
+    from retrieval.evaluation.evaluate import evaluate
+    from retrieval.evaluation.evaluate_moments import evaluate_moments
+    from retrieval.evaluation.tasks import is_timed
+
+    chosen = replace(_chosen(options), search=way is Way.COLLECTION)
+    embedding = embedding_of(collection, progress)
+    if has_moments(options["data"]):
+        moments = open_moments(options["data"], _dataset_options(options))
+        searcher = _searcher(collection, options, progress)
+        return evaluate_moments(moments, embedding, searcher, options=chosen, card=card)
+    data = _data(options)
+    asks = way is Way.COLLECTION or is_timed(data)
+    asked = _searcher(collection, options, progress) if asks else None
+    return evaluate(data, embedding, options=chosen, searcher=asked, card=card)
 
 
 def _encoder(call: Call, options: Options, progress: ProgressLine) -> Embedding:
@@ -220,14 +228,20 @@ def _encoder(call: Call, options: Options, progress: ProgressLine) -> Embedding:
 
 
 def _data(options: Options) -> Dataset:
-    from retrieval.evaluation.datasets import CaptionsFile, DatasetOptions, open_dataset
+    from retrieval.evaluation.datasets import open_dataset
+
+    return open_dataset(options["data"], _dataset_options(options))
+
+
+def _dataset_options(options: Options) -> DatasetOptions:
+    from retrieval.evaluation.datasets import CaptionsFile, DatasetOptions
 
     given = _given(options, "split", "per_image")
     for name in ("images", "split_file"):
         if options[name] is not None:
             given[name] = _path(options[name])
     captions = tuple(map(CaptionsFile.parse, options["captions"]))
-    return open_dataset(options["data"], DatasetOptions(captions=captions, **given))
+    return DatasetOptions(captions=captions, **given)
 
 
 def _searcher(

@@ -1,4 +1,4 @@
-"""``echolens evaluate``: how well texts and pictures find each other, measured.
+"""``echolens evaluate``: how well texts find pictures, films, sounds and moments, measured.
 
 Gets: a data set, or none: then what a collection holds. Gives: tables, JSON or Markdown on stdout
 or in files, plots. Touches: those files. Never: computes a figure.
@@ -44,9 +44,10 @@ def _number(name: str, least: int, what: str) -> Callable[[Decorated], Decorated
 # No option has a default here: the library has them, and so it shows what was asked for.
 @click.command("evaluate", cls=_Evaluate)
 @click.argument("data", required=False)
-@_folder("images", "Where its pictures are, if not beside it.")
+@_folder("images", "Where its pictures, films or sounds are, if not beside it.")
 @click.option("--split", metavar="NAME", help="Which; `test` where there are several.")
-@_file("split-file", "Karpathy's JSON: which COCO pictures are of which split.")
+@_file("split-file", "Karpathy's JSON: which COCO pictures are of which split; of MSR-VTT a list "
+                     "of the test videos.")  # fmt: skip
 @click.option("--captions", multiple=True, metavar="[LANGUAGE=]FILE",
               help="Ask with these instead, such as zh=FILE; repeatable.")  # fmt: skip
 @_number("per-image", 1, "Ask with the first N captions of each picture only.")
@@ -64,15 +65,15 @@ def _number(name: str, least: int, what: str) -> Callable[[Decorated], Decorated
 @click.option("--slice", "slices", multiple=True, metavar="FIELD",
               help="Tell apart by `language`, `length` or any field; repeatable.")  # fmt: skip
 @click.option("--measure", "measures", multiple=True, metavar="NAME",
-              help="r@K, recall@K, medr, meanr, mrr, map, map@r, rprec, ndcg@K; "
-              "repeatable.")  # fmt: skip
+              help="r@K, recall@K, p@K, medr, meanr, mrr, map, map@r, rprec, ndcg@K; of moments "
+              "r1@0.5, map@0.75, map@avg, miou, hit@1, hlmap; repeatable.")  # fmt: skip
 @_file("run", "Score another engine's run on DATA instead, in TREC's format.")
 @_file("json", "Write everything there, query by query; `-` for stdout.")
 @_file("markdown", "Write the report there; `-` for stdout.")
 @_folder("plots", "Draw PNGs into it.")
 @_file("baseline", "An earlier --json: what changed since, by a paired test.")
 @click.option("--require", multiple=True, metavar="GATE",
-              help="Such as r@10>=0.60 or t2i:r@1>25%; unmet, it ends with 1; "
+              help="Such as r@10>=0.60, t2i:r@1>25% or r1@0.5>=0.3; unmet, it ends with 1; "
               "repeatable.")  # fmt: skip
 @computing
 @common
@@ -84,17 +85,20 @@ def command(call: Call, /, **options: Any) -> ExitCode:
     they are spoilt, and captions their pictures.
 
     DATA, pictures with captions, is measured by the encoder alone (exact) and through a collection
-    that holds its pictures (deployed). It is a path whose format shows, or FORMAT:PATH.
+    that holds its pictures (deployed). It is a path whose format shows, or FORMAT:PATH. Films and
+    sounds are measured through a collection that holds them, and so are moments of films.
 
     \b
     Formats:
       coco      captions of COCO 2014 and 2017
       karpathy  Karpathy's JSON of COCO, Flickr30k or Flickr8k
       tokens    captions of Flickr30k and Flickr8k, also Chinese ones
-      table     CSV, TSV or JSONL with a column of pictures and one of captions
+      table     CSV, TSV or JSONL with a column of files and one of captions; Clotho
       wds       WebDatasets of CLIP_benchmark
       beir      corpus.jsonl, queries.jsonl and qrels
       xm3600    Crossmodal-3600
+      msrvtt, msvd, audiocaps, didemo   films or sounds with captions
+      qvhighlights, charades, didemo    questions about moments of films
       trec      judgements for --run
 
     \b
@@ -105,6 +109,7 @@ def command(call: Call, /, **options: Any) -> ExitCode:
       echolens evaluate flickr8k.tsv --split dev --slice length --plots plots
       echolens evaluate flickr8k.tsv --captions en=flickr8k.tsv --captions zh=chinese.tsv
       echolens evaluate pairs.csv --baseline before.json --require "t2i:r@10>=60%"
+      echolens evaluate highlight_val_release.jsonl --images videos -c films
       echolens evaluate trec:qrels.txt --run run.txt
     """
     from ..evaluation import measured, opened, way_of

@@ -7,6 +7,7 @@ out, and told.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -14,10 +15,11 @@ import numpy as np
 
 from ..errors import UsageError
 from .measures import cut, first_rank, parse_measure, select, values_of
-from .schema import Evaluation, Key, Measurement, Ranks
+from .schema import Evaluation, Key, Measurement, MomentMeasurement, Ranks, Row
 from .significance import PairedTest, paired_test
 
 COMPARED = tuple(map(parse_measure, ("r@1", "r@10", "mrr")))
+COMPARED_MOMENTS = ("r1@0.5", "r1@0.7", "map@avg", "miou")
 SIGNIFICANT = 0.05
 
 
@@ -98,13 +100,14 @@ def compare(evaluation: Evaluation, baseline: Evaluation) -> Comparison:
     for (now, before), pair in zip(both, pairs, strict=True):
         notes += _left_out(now, before, pair)
     pairs = [pair for pair in pairs if pair.queries]
-    if not pairs:
+    of_moments = _of_moments(evaluation, baseline)
+    if not pairs and not of_moments:
         raise UsageError(
             "This run and the baseline have nothing to compare: no row with queries in common.",
             advice="; ".join(notes) or "Both are empty.",
         )
     return Comparison(
-        tuple(one for pair in pairs for one in _differences(pair)),
+        (*(one for pair in pairs for one in _differences(pair)), *of_moments),
         {pair.key: _worse(pair) for pair in pairs},
         _settings(evaluation, baseline),
         tuple(notes),
@@ -112,8 +115,8 @@ def compare(evaluation: Evaluation, baseline: Evaluation) -> Comparison:
 
 
 def _same_data(evaluation: Evaluation, baseline: Evaluation) -> None:
-    now, before = (one.card.get("data", {}).get("digest") for one in (evaluation, baseline))
-    if now is None and before is None:
+    now, before = (_digests(one) for one in (evaluation, baseline))
+    if now[0] is None and before[0] is None:
         raise UsageError(
             "Neither this run nor the baseline says what data it measured.",
             advice="Compare evaluations whose run cards have the digest of their data.",
@@ -123,6 +126,12 @@ def _same_data(evaluation: Evaluation, baseline: Evaluation) -> None:
             f"The baseline was measured on other data: {_unlike(evaluation, baseline, 'data')}.",
             advice="Evaluate the same data, with the same split, or take another baseline.",
         )
+
+
+def _digests(evaluation: Evaluation) -> tuple[object, object]:
+    """Of the data, and of the windows that it has where moments were measured."""
+    card = evaluation.card.get("data", {})
+    return card.get("digest"), card.get("windows")
 
 
 def _same_protocol(evaluation: Evaluation, baseline: Evaluation) -> None:
@@ -145,8 +154,10 @@ def _unlike(evaluation: Evaluation, baseline: Evaluation, section: str) -> str:
 
 
 def _only_in(whose: str, one: Evaluation, other: Evaluation) -> list[str]:
-    known = {row.key for row in other.measurements}
-    return [f"Only {whose} has {row.key}." for row in one.measurements if row.key not in known]
+    rows: tuple[Row, ...] = (*one.measurements, *one.moments)
+    others: tuple[Row, ...] = (*other.measurements, *other.moments)
+    known = {row.key for row in others}
+    return [f"Only {whose} has {row.key}." for row in rows if row.key not in known]
 
 
 def _pair(now: Measurement, before: Measurement) -> _Pair:
@@ -193,6 +204,36 @@ def _differences(pair: _Pair) -> Iterator[Difference]:
                 measure.over(now[measure]),
                 paired_test(now[measure], before[measure], pair.clusters),
             )
+
+
+def _of_moments(evaluation: Evaluation, baseline: Evaluation) -> list[Difference]:
+    """Of rows about moments: by each measure, over the questions that both judged by it."""
+    earlier = {row.key: row for row in baseline.moments}
+    found: list[Difference] = []
+    for now in evaluation.moments:
+        before = earlier.get(now.key)
+        for name in COMPARED_MOMENTS:
+            if before is not None and name in now.values and name in before.values:
+                found += _moment_difference(name, now, before)
+    return found
+
+
+def _moment_difference(
+    name: str, now: MomentMeasurement, before: MomentMeasurement
+) -> Iterator[Difference]:
+    then = dict(zip(before.queries, before.values[name].tolist(), strict=True))
+    rows = [
+        (then[query], value, cluster)
+        for query, value, cluster in zip(
+            now.queries, now.values[name].tolist(), now.clusters, strict=True
+        )
+        if not math.isnan(value + then.get(query, math.nan))
+    ]
+    if rows:
+        olds, news = (np.array([row[side] for row in rows]) for side in (0, 1))
+        test = paired_test(news, olds, [row[2] for row in rows])
+        means = float(olds.mean()), float(news.mean())
+        yield Difference(now.key, name, len(rows), *means, test)
 
 
 def _worse(pair: _Pair) -> tuple[Worse, ...]:

@@ -15,13 +15,17 @@ from decimal import Decimal, InvalidOperation
 
 from ..errors import UsageError
 from .measures import parse_measure, values_of
+from .moment_measures import is_moment_measure
 from .schema import (
     IMAGE_TO_TEXT,
+    TEXT_TO_ANY_MOMENT,
     TEXT_TO_IMAGE,
+    TEXT_TO_MOMENT,
     WAYS,
     Evaluation,
     Key,
     Measurement,
+    MomentMeasurement,
     foremost,
     headline,
 )
@@ -34,9 +38,21 @@ _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
-_SHORT = {"t2i": TEXT_TO_IMAGE, "i2t": IMAGE_TO_TEXT}
+_SHORT = {
+    "t2i": TEXT_TO_IMAGE,
+    "i2t": IMAGE_TO_TEXT,
+    "t2v": "text to video",
+    "v2t": "video to text",
+    "t2a": "text to audio",
+    "a2t": "audio to text",
+    "t2m": TEXT_TO_MOMENT,
+    "vcmr": TEXT_TO_ANY_MOMENT,
+}
 _FORM = re.compile(r"(?:([^:<>=]*):)?([^:<>=]+)(>=|<=|>|<)([^:<>=%]+)(%?)")
-_DIRECTION = re.compile("(image|text|queries) to (image|text|documents)")
+_DIRECTION = re.compile(
+    "(image|text|queries|video|audio) to (image|text|documents|video|audio|moment|any moment)"
+)
+_SHALLOW = "fewer hits were looked at (see --depth)"
 _EXAMPLE = "Write it like: r@10>=0.60, t2i:r@1>25%, medr<=20 or rsum>=300."
 
 
@@ -86,8 +102,9 @@ class Verdict:
 def parse_gate(text: str) -> Gate:
     """Parse ``[direction:]measure OP value``.
 
-    Direction: ``t2i``, ``i2t`` or the words, such as ``text to image``; without it the gate must
-    hold in all. OP: ``>= <= > <``. Value: a share (0.6) or percent (60%); for ranks a number.
+    Direction: ``t2i``, ``i2t``, for films ``t2v``, ``v2t``, ``t2m`` and ``vcmr``, for sounds
+    ``t2a``, ``a2t``; or the words, such as ``text to image``; without it the gate must hold in all.
+    OP: ``>= <= > <``. Value: a share (0.6) or percent (60%); for ranks a number.
 
     Raises:
         UsageError: it doesn't parse, names no measure, or its value can't be meant.
@@ -97,7 +114,9 @@ def parse_gate(text: str) -> Gate:
         raise UsageError(f"The gate `{text}` doesn't parse.", advice=_EXAMPLE)
     direction, name, sign, number, percent = form.groups()
     measure = name.strip().lower()
-    unit = "rank" if measure == RSUM else parse_measure(measure).unit
+    unit: str = "rank"
+    if measure != RSUM:
+        unit = "percent" if is_moment_measure(measure) else parse_measure(measure).unit
     if measure == RSUM and direction:
         raise UsageError(f"`{RSUM}` is of both directions (`{text}`).", advice=_EXAMPLE)
     try:
@@ -138,6 +157,8 @@ def check(gates: Iterable[Gate], evaluation: Evaluation) -> list[Verdict]:
 
 def _check(gate: Gate, evaluation: Evaluation) -> list[Verdict]:
     rows = headline(evaluation.measurements)
+    if is_moment_measure(gate.measure):
+        return _of_moments(gate, evaluation)
     if gate.measure == RSUM:
         values = {key: evaluation.rsum[key].value for key in foremost(evaluation.rsum).values()}
     else:
@@ -152,6 +173,22 @@ def _check(gate: Gate, evaluation: Evaluation) -> list[Verdict]:
         _lacks_search(gate, key) if searched and key.way != WAYS[0] else _verdict(gate, key, value)
         for key, value in values.items()
     ]
+
+
+def _of_moments(gate: Gate, evaluation: Evaluation) -> list[Verdict]:
+    """Of a measure of moments: in each direction that has a plain row."""
+    rows = {row.key: row for row in evaluation.moments if row.key.plain and row.queries}
+    wanted = [row for key, row in rows.items() if gate.direction in ("", key.direction)]
+    if not wanted:
+        what = f"no {gate.measure}" + (f" of {gate.direction}" if gate.direction else "")
+        there = ", ".join(key.direction for key in rows) or "no moments"
+        return [Verdict(gate, None, math.nan, f"There is {what}; measured: {there}.")]
+    return [_verdict(gate, row.key, _of_row(gate.measure, row)) for row in wanted]
+
+
+def _of_row(name: str, row: MomentMeasurement) -> float:
+    known = row.measures.get(name)
+    return known.value if known else math.nan
 
 
 def _lacks_search(gate: Gate, key: Key) -> Verdict:
@@ -172,6 +209,7 @@ def _verdict(gate: Gate, key: Key, value: float) -> Verdict:
     if gate.holds(value):
         return Verdict(gate, key, value)
     if math.isnan(value):
-        why = f"{gate.measure} of {key} isn't known: fewer hits were looked at (see --depth)."
+        lacks = "it wasn't measured" if is_moment_measure(gate.measure) else _SHALLOW
+        why = f"{gate.measure} of {key} isn't known: {lacks}."
         return Verdict(gate, key, value, why)
     return Verdict(gate, key, value, f"{gate.measure} of {key} is {value:.10g}.")

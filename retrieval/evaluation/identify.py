@@ -30,11 +30,15 @@ def identified(dataset: Dataset, limits: Limits, watch: Watcher | None = None) -
     items = [item for item in (*dataset.corpus, *dataset.queries) if item.media is not None]
     pictures = {item.id: item.media for item in items if item.media is not None}
     noun = NOUNS[items[0].modality if items else "image"]
+    by_id = {item.id: item for item in items}
     assets: dict[str, str] = {}
     failed: list[str] = []
     for number, (id_, media) in enumerate(pictures.items()):
         if watch is not None:
             watch(Progress(f"{noun} read", number, len(pictures), len(failed)))
+        if known_before := by_id[id_].asset:
+            assets[id_] = known_before
+            continue
         try:
             assets[id_] = _hash(media, limits, whole=noun == NOUNS["image"])
         except (OSError, BadInputError):

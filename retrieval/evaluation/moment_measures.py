@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +68,12 @@ class MomentMeasure:
 
     name: str
     of: Callable[[Scored], float] = field(compare=False, repr=False)
+    summary: Literal["mean"] = "mean"
+    unit: Literal["percent"] = "percent"
+
+    def over(self, values: Float64Array) -> float:
+        """The mean over the values of some questions; nan over none."""
+        return float(np.mean(values)) if len(values) else float("nan")
 
 
 def is_moment_measure(name: str) -> bool:
@@ -98,14 +105,13 @@ def parse_moment_measure(name: str) -> MomentMeasure:
 
 
 def moment_values(
-    measures: Iterable[MomentMeasure], scored: Sequence[Scored]
-) -> dict[str, Float64Array]:
+    measures: Iterable[MomentMeasure], found: Sequence[Scored]
+) -> dict[MomentMeasure, Float64Array]:
     """What each question gets by each measure, (n,) float64; without those that judge none."""
-    found = {
-        measure.name: np.array([measure.of(one) for one in scored], np.float64)
-        for measure in measures
+    values = {
+        measure: np.array([measure.of(one) for one in found], np.float64) for measure in measures
     }
-    return {name: values for name, values in found.items() if not np.isnan(values).all()}
+    return {measure: of for measure, of in values.items() if not np.isnan(of).all()}
 
 
 def scored(query: MomentQuery, guesses: Sequence[Guess]) -> Scored:

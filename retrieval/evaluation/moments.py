@@ -50,6 +50,11 @@ class MomentQuery:
     saliency: Saliency | None = None
     fields: Mapping[str, FieldValue] = field(default_factory=dict)
 
+    @property
+    def item(self) -> Item:
+        """It, as a text that asks."""
+        return Item(self.id, "text", self.text, fields=self.fields)
+
 
 @dataclass(frozen=True, slots=True)
 class MomentSet:
@@ -59,10 +64,13 @@ class MomentSet:
         data: the questions, the films, and which film each question is about.
         answers: by question, the windows of its film, and how telling the clips are. A question
             without windows is one of `data` alone.
+        whole: what films are asked for with as a whole, where that isn't `data`: the paragraphs of
+            DiDeMo. Its films have the same ids.
     """
 
     data: Dataset
     answers: Mapping[str, tuple[tuple[Window, ...], Saliency | None]]
+    whole: Dataset | None = None
 
     @property
     def name(self) -> str:

@@ -19,14 +19,26 @@ from ..schema import printable
 from .compare import Comparison
 from .gates import RSUM, Verdict
 from .measures import parse_measure
-from .schema import Estimate, Evaluation, IndexRecall, Key, Measurement, Slice
+from .moment_measures import is_moment_measure
+from .schema import (
+    Estimate,
+    Evaluation,
+    IndexRecall,
+    Key,
+    Measurement,
+    MomentMeasurement,
+    Row,
+    Slice,
+)
 
 SHORT = ("r@1", "r@5", "r@10", "medr")  # what a terminal has room for
+SHORT_OF_MOMENTS = ("r1@0.5", "r1@0.7", "r10@0.5", "map@avg", "miou", "hit@1")
 _WORSE_SHOWN = 10  # queries a row on a terminal
 _WORSE_ON_PAGE = 50
 
 _LABELS = {"medr": "MedR", "meanr": "MeanR", "mrr": "MRR", "map": "mAP", "map@r": "mAP@R"}
 _LABELS |= {"rprec": "R-Prec", "ndcg": "nDCG", "r": "R", "p": "P"}
+_LABELS |= {"map@avg": "mAP", "miou": "mIoU", "hit@1": "HIT@1", "hlmap": "HL-mAP"}
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>|~$&#]")
 
 
@@ -64,6 +76,7 @@ def tables(
     found = [
         *_recall(evaluation, full),
         _rsum(evaluation.rsum),
+        _moments(evaluation.moments, full),
         _index_recall(evaluation.index_recall),
         *_slices(evaluation, full),
         *(_comparison(comparison, full) if comparison else ()),
@@ -113,8 +126,10 @@ def card_table(evaluation: Evaluation) -> Table:
 
 
 def label(measure: str) -> str:
-    """A measure as papers write it: ``R@1``, ``nDCG@10``."""
+    """A measure as papers write it: ``R@1``, ``nDCG@10``, ``R1@0.5``."""
     stem, at, cut = measure.partition("@")
+    if "." in cut and stem.startswith("r"):
+        return measure.upper()
     return _LABELS.get(measure) or f"{_LABELS.get(stem, stem)}{at}{cut}"
 
 
@@ -186,18 +201,33 @@ def _main(title: str, rows: Sequence[Measurement], full: bool) -> Table:
     return Table(title, (*head, *right), tuple(cells), " ".join(right), note)
 
 
-def _slices(evaluation: Evaluation, full: bool) -> Iterable[Table]:
-    for row in evaluation.measurements:
-        if row.key.plain:
-            for field in dict.fromkeys(part.field for part in row.slices):
-                yield _slice_table(row, field, full)
-
-
-def _slice_table(row: Measurement, field: str, full: bool) -> Table:
-    parts = [part for part in row.slices if part.field == field]
-    names = _measures((part.measures for part in parts), full)
+def _moments(rows: Sequence[MomentMeasurement], full: bool) -> Table:
+    names = _measures((row.measures for row in rows), full, SHORT_OF_MOMENTS)
+    head, keys = _keys([row.key for row in rows])
+    cells = (
+        (*key, f"{len(row.queries):,}", *_figures(row.measures, names, row.depth, full))
+        for key, row in zip(keys, rows, strict=True)
+    )
     right = ("queries", *map(label, names))
-    cells = tuple(_slice_cells(part, names, row.ranks.depth, full) for part in parts)
+    note = "In percent, ± the longer side of the 95 % interval, which draws films."
+    note += " R1@0.5: the first moment has an IoU of 0.5 with a right one."
+    return Table("Moments", (*head, *right), tuple(cells), " ".join(right), note)
+
+
+def _slices(evaluation: Evaluation, full: bool) -> Iterable[Table]:
+    rows: tuple[Row, ...] = (*evaluation.measurements, *evaluation.moments)
+    for row in filter(lambda row: row.key.plain, rows):
+        for field in dict.fromkeys(part.field for part in row.slices):
+            yield _slice_table(row, field, full)
+
+
+def _slice_table(row: Row, field: str, full: bool) -> Table:
+    parts = [part for part in row.slices if part.field == field]
+    short = SHORT_OF_MOMENTS if isinstance(row, MomentMeasurement) else SHORT
+    names = _measures((part.measures for part in parts), full, short)
+    right = ("queries", *map(label, names))
+    depth = row.depth if isinstance(row, MomentMeasurement) else row.ranks.depth
+    cells = tuple(_slice_cells(part, names, depth, full) for part in parts)
     column = printable(field) or "field"
     return Table(f"{row.key}: by {column}", (column, *right), cells, " ".join(right))
 
@@ -288,7 +318,7 @@ def _gate_value(verdict: Verdict) -> str:
         return "-"
     if measure == RSUM:
         return f"{value:.1f}"
-    return shown_rank(value) if parse_measure(measure).unit == "rank" else f"{100 * value:.2f} %"
+    return shown_rank(value) if _unit(measure) == "rank" else f"{100 * value:.2f} %"
 
 
 def _problems(evaluation: Evaluation) -> Table:
@@ -316,11 +346,13 @@ def _cell(key: Key, name: str) -> str:
     return printable(getattr(key, name)) or "-"
 
 
-def _measures(rows: Iterable[Mapping[str, Estimate]], full: bool) -> list[str]:
+def _measures(
+    rows: Iterable[Mapping[str, Estimate]], full: bool, short: Sequence[str] = SHORT
+) -> list[str]:
     names = list(dict.fromkeys(name for measures in rows for name in measures))
-    if full or len(names) <= len(SHORT):
+    if full or len(names) <= len(short):
         return names
-    return [name for name in SHORT if name in names] or names[: len(SHORT)]
+    return [name for name in short if name in names] or names[: len(short)]
 
 
 def _figures(
@@ -330,7 +362,11 @@ def _figures(
         if name not in measures:
             yield "-"
         else:
-            yield shown(measures[name], parse_measure(name).unit, depth, ends=full)
+            yield shown(measures[name], _unit(name), depth, ends=full)
+
+
+def _unit(name: str) -> str:
+    return "percent" if is_moment_measure(name) else parse_measure(name).unit
 
 
 def _legend(names: Sequence[str], depths: Sequence[int]) -> str:

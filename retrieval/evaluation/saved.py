@@ -11,9 +11,12 @@ Never: opens a file; guesses at what a damaged one said.
                        "asked": 0, "depth": null,
                        "ranks": [[3], [1, null], ..], "gains": [[1], [1, 2], ..]}],
      "asked": [{"queries": [id, ..], "clusters": [id, ..]}],
+     "moments": [{"key": .., "measures": .., "slices": .., "asked": 1, "depth": 100,
+                  "values": {"r1@0.5": [0, 1, null, ..], ..}}],
      "rsum": .., "index_recall": .., "problems": .., "notes": .., "degraded": false}
 
-A row of ``asked`` is shared by all measurements of the same queries. A rank of null is one that did
+A row of ``asked`` is shared by all measurements of the same queries; a file of a version that knew
+no moments has none of these. A rank of null is one that did
 not come back; ``gains`` are left out where all are 1. A measure without a value is null, one beyond
 all ranks the string "inf". The first documents returned are not kept: they are places in a corpus
 that the file doesn't have.
@@ -31,7 +34,18 @@ from typing import Any
 import numpy as np
 
 from ..errors import NewerFormatError, UsageError
-from .schema import Estimate, Evaluation, IndexRecall, Key, Measurement, Problem, Ranks, Slice
+from .schema import (
+    Estimate,
+    Evaluation,
+    IndexRecall,
+    Key,
+    Measurement,
+    MomentMeasurement,
+    Problem,
+    Ranks,
+    Row,
+    Slice,
+)
 
 FORMAT = 1
 
@@ -41,7 +55,8 @@ _Asked = tuple[tuple[str, ...], tuple[str, ...]]  # queries, clusters
 def dump(evaluation: Evaluation) -> str:
     """All of an evaluation but `data` and `Measurement.first`; ASCII, each part on a line."""
     asked: dict[_Asked, int] = {}
-    for one in evaluation.measurements:
+    rows: tuple[Row, ...] = (*evaluation.measurements, *evaluation.moments)
+    for one in rows:
         asked.setdefault((one.queries, one.clusters), len(asked))
     parts: dict[str, Any] = {
         "format": FORMAT,
@@ -49,6 +64,9 @@ def dump(evaluation: Evaluation) -> str:
         "measurements": [
             _of_measurement(one, asked[one.queries, one.clusters])
             for one in evaluation.measurements
+        ],
+        "moments": [
+            _of_moments(one, asked[one.queries, one.clusters]) for one in evaluation.moments
         ],
         "asked": [{"queries": queries, "clusters": clusters} for queries, clusters in asked],
         "rsum": [
@@ -106,6 +124,18 @@ def _no_constant(name: str) -> float:
 
 def _of_measurement(one: Measurement, asked: int) -> dict[str, Any]:
     whole = {
+        **_of_row(one, asked),
+        "depth": one.ranks.depth,
+        "ranks": _by_query(one.ranks.starts, map(_of_rank, one.ranks.ranks.tolist())),
+    }
+    if (one.ranks.gains != 1).any():
+        whole["gains"] = _by_query(one.ranks.starts, one.ranks.gains.tolist())
+    return whole
+
+
+def _of_row(one: Row, asked: int) -> dict[str, Any]:
+    """What rows of ranks and rows of moments share."""
+    return {
         "key": asdict(one.key),
         "measures": _of_estimates(one.measures),
         "slices": [
@@ -118,12 +148,12 @@ def _of_measurement(one: Measurement, asked: int) -> dict[str, Any]:
             for part in one.slices
         ],
         "asked": asked,
-        "depth": one.ranks.depth,
-        "ranks": _by_query(one.ranks.starts, map(_of_rank, one.ranks.ranks.tolist())),
     }
-    if (one.ranks.gains != 1).any():
-        whole["gains"] = _by_query(one.ranks.starts, one.ranks.gains.tolist())
-    return whole
+
+
+def _of_moments(one: MomentMeasurement, asked: int) -> dict[str, Any]:
+    values = {name: [*map(_of_number, of.tolist())] for name, of in one.values.items()}
+    return {**_of_row(one, asked), "depth": one.depth, "values": values}
 
 
 def _by_query(starts: Any, values: Iterable[Any]) -> list[list[Any]]:
@@ -172,6 +202,7 @@ def _evaluation(parts: Mapping[str, Any]) -> Evaluation:
         ),
         notes=_texts(parts["notes"]),
         degraded=_flag(parts["degraded"]),
+        moments=tuple(_moments(one, asked) for one in parts.get("moments", ())),
     )
 
 
@@ -196,15 +227,37 @@ def _measurement(saved: Mapping[str, Any], asked: list[_Asked]) -> Measurement:
         clusters=clusters,
         ranks=Ranks(starts, flat, gains, depth),
         measures=_estimates(saved["measures"]),
-        slices=tuple(
-            Slice(
-                str(one["field"]),
-                str(one["value"]),
-                _count(one["queries"]),
-                _estimates(one["measures"]),
-            )
-            for one in saved["slices"]
-        ),
+        slices=_slices(saved["slices"]),
+    )
+
+
+def _moments(saved: Mapping[str, Any], asked: list[_Asked]) -> MomentMeasurement:
+    queries, clusters = asked[_count(saved["asked"])]
+    values = {str(name): np.array([*map(_number, of)]) for name, of in saved["values"].items()}
+    if {len(queries)} != {len(clusters), *map(len, values.values())}:
+        raise ValueError(f"{len(queries)} questions have other numbers of values")
+    if any(((of < 0) | (of > 1)).any() for of in values.values()):
+        raise ValueError("a value of a question is no share")
+    return MomentMeasurement(
+        _key(saved["key"]),
+        queries,
+        clusters,
+        values,
+        _estimates(saved["measures"]),
+        _slices(saved["slices"]),
+        None if saved["depth"] is None else _count(saved["depth"]),
+    )
+
+
+def _slices(saved: Iterable[Mapping[str, Any]]) -> tuple[Slice, ...]:
+    return tuple(
+        Slice(
+            str(one["field"]),
+            str(one["value"]),
+            _count(one["queries"]),
+            _estimates(one["measures"]),
+        )
+        for one in saved
     )
 
 

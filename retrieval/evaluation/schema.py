@@ -25,6 +25,8 @@ Qrels = Mapping[str, Mapping[str, float]]  # query id -> id in the corpus -> gai
 
 EXAMPLES = 5  # ids or names that a `Problem` gives
 TEXT_TO_IMAGE, IMAGE_TO_TEXT = "text to image", "image to text"  # directions
+# A part of the film that is named, and (VCMR) of whichever of all films it may be in.
+TEXT_TO_MOMENT, TEXT_TO_ANY_MOMENT = "text to moment", "text to any moment"
 WAYS = ("deployed", "exact", "run")  # the first that a direction has stands for it
 TIMED: frozenset[Modality] = frozenset({"video", "audio"})  # what has a length in seconds
 NOUNS: Mapping[Modality, str] = MappingProxyType(  # what problems and messages call them
@@ -239,6 +241,31 @@ class Measurement:
     first: IntArray = field(default_factory=lambda: np.empty((0, 0), np.int64))
 
 
+@dataclass(frozen=True, slots=True)
+class MomentMeasurement:
+    """One row of the report about moments, with what every question got.
+
+    Attributes:
+        key: of the row; its direction is `TEXT_TO_MOMENT` or `TEXT_TO_ANY_MOMENT`.
+        queries: their ids.
+        clusters: what was resampled together: the film that question i is about.
+        values: by measure, (n,) float64 from 0 to 1; nan where a question wasn't judged for it.
+        measures: over the questions that were.
+        depth: how many moments were looked at for each question.
+    """
+
+    key: Key
+    queries: tuple[str, ...]
+    clusters: tuple[str, ...]
+    values: Mapping[str, Float64Array]
+    measures: Mapping[str, Estimate]
+    slices: tuple[Slice, ...] = ()
+    depth: int | None = None
+
+
+Row = Measurement | MomentMeasurement
+
+
 def foremost(keys: Iterable[Key]) -> dict[str, Key]:
     """By direction the row that stands for the others: plain, and of the first of `WAYS`."""
     found: dict[str, Key] = {}
@@ -282,6 +309,7 @@ class Evaluation:
         degraded: whether a part was missing while a collection was asked, so that better answers
             may be; `notes` say which.
         data: by direction, what was measured: the corpus that `Measurement.first` points into.
+        moments: rows about parts of films.
     """
 
     card: Mapping[str, Mapping[str, str | int | float | bool]]
@@ -292,6 +320,7 @@ class Evaluation:
     notes: Sequence[str] = ()
     data: Mapping[str, Dataset] = field(default_factory=dict)
     degraded: bool = False
+    moments: tuple[MomentMeasurement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

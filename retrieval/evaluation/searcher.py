@@ -11,6 +11,7 @@ from typing import Protocol
 
 from ..schema import FloatArray
 from .embeddings import Embedding
+from .moments import Guess, MomentQuery
 from .schema import Dataset, IndexRecall, IntArray, Item
 from .tasks import Task
 
@@ -66,6 +67,44 @@ class Searching(Protocol):
 
     def index_recall(self, vectors: Mapping[str, FloatArray]) -> list[IndexRecall]:
         """How much of the exact answer each vector store gives that the task searches."""
+        ...
+
+
+class MomentSearching(Protocol):
+    """A search engine, about to be asked for moments of certain films."""
+
+    def searchable(self) -> Card:
+        """What can be found, for the run card."""
+        ...
+
+    def guesses(
+        self, query: MomentQuery, vectors: Mapping[str, FloatArray], *, within: bool
+    ) -> Sequence[Guess]:
+        """The best moments, best first: of the question's film alone, or of all films.
+
+        Args:
+            query: what is asked.
+            vectors: (dim,) of it by the key of a space, so that it needn't be encoded again.
+            within: whether the film is known.
+        """
+        ...
+
+
+class MomentSearcher(Protocol):
+    """A search engine that holds films and gives moments of them.
+
+    Attributes:
+        depth: how many moments it gives at most.
+    """
+
+    depth: int
+
+    def open_moments(self, films: Sequence[Item]) -> MomentSearching | None:
+        """Get ready for questions about films, which have their `asset`.
+
+        Returns:
+            None where it holds none of them; a note says so.
+        """
         ...
 
 

@@ -18,10 +18,11 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 
-from .measures import Measure, parse_measure, values_of
+from .measures import parse_measure, values_of
 from .schema import Estimate, Float64Array, IntArray, Ranks, Slice
 
 RESAMPLES = 1_000
@@ -38,6 +39,24 @@ _CELLS = 1 << 20  # of a block of resamples x queries: what bounds the memory (8
 Statistic = Callable[[Float64Array], Float64Array]
 
 
+class Summed(Protocol):
+    """A measure whose values of some queries become one number."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def summary(self) -> Literal["mean", "median"]: ...
+
+    @property
+    def unit(self) -> Literal["percent", "rank"]: ...
+
+    def over(self, values: Float64Array) -> float: ...
+
+
+AMeasure = TypeVar("AMeasure", bound=Summed)
+
+
 @dataclass(frozen=True, slots=True)
 class PairedTest:
     """Two runs over the same queries.
@@ -52,7 +71,7 @@ class PairedTest:
 
 
 def estimates(
-    values: Mapping[Measure, Float64Array], clusters: Sequence[str]
+    values: Mapping[AMeasure, Float64Array], clusters: Sequence[str]
 ) -> dict[str, Estimate]:
     """Each measure over all queries with its interval: percentile bootstrap over clusters.
 
@@ -94,7 +113,7 @@ def _not_too_sure(share: Estimate, count: int) -> Estimate:
 
 
 def slices(
-    values: Mapping[Measure, Float64Array],
+    values: Mapping[AMeasure, Float64Array],
     clusters: Sequence[str],
     by: Mapping[str, Sequence[str]],
 ) -> tuple[Slice, ...]:

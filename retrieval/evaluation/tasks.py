@@ -113,7 +113,7 @@ def tasks_of(
             advice="Hold in fewer.",
         )
     if queries is not None:
-        kept = {item.id for item in sorted(asked, key=_hash)[:queries]}
+        kept = sampled((item.id for item in asked), queries)
         asked = [item for item in asked if item.id in kept]
     clean = Task(direction, tuple(asked), held)
     concerned = {direction.queries[0].modality, *({direction.corpus[0].modality} & {"image"})}
@@ -211,5 +211,10 @@ def _changed(task: Task, change: Change) -> Task:
     return replace(task, queries=words, change=change)
 
 
-def _hash(item: Item) -> str:
-    return hashlib.sha256(item.id.encode(errors="surrogatepass")).hexdigest()
+def sampled(ids: Iterable[str], count: int) -> frozenset[str]:
+    """`count` at most of some ids, the same ones each time: those whose hashes are least."""
+    return frozenset(sorted(ids, key=_hash)[:count])
+
+
+def _hash(name: str) -> str:
+    return hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()

@@ -166,7 +166,8 @@ def open_moments(source: str | Path, options: DatasetOptions | None = None) -> M
     refuse_escapes(path, (picture.name for picture in content.pictures))
     captions = [caption for picture in content.pictures for caption in picture.captions]
     answers = {one.id: (one.windows, one.saliency) for one in captions if one.windows}
-    return MomentSet(gather(content, options), answers)
+    whole = open_dataset(source, options) if FORMATS[name].moments != FORMATS[name].target else None
+    return MomentSet(gather(content, options), answers, whole)
 
 
 def has_moments(source: str | Path) -> bool:

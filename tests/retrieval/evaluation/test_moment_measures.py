@@ -168,7 +168,7 @@ def test_highlights_are_left_out_where_nobody_judged_them() -> None:
     found = one([(0, 10)], [(0, 10)])
     assert math.isnan(highlight_hit(found))
     values = moment_values(map(parse_moment_measure, DEFAULT), [found])
-    assert list(values) == [name for name in DEFAULT if name not in ("hit@1", "hlmap")]
+    assert [one.name for one in values] == [name for name in DEFAULT if name not in ("hit@1", "hlmap")]
 
 
 def test_a_judged_clip_past_the_end_of_the_film_counts_for_nothing() -> None:

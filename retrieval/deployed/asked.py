@@ -16,20 +16,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .collection import Collection
-from .errors import UsageError
-from .evaluation.embeddings import Embedder, Embedding
-from .evaluation.held import hidden_from, keys_of
-from .evaluation.identify import without_pictures
-from .evaluation.index_recall import index_recall
-from .evaluation.schema import NOUNS, TIMED, Dataset, IndexRecall, Item, Progress, Watcher
-from .evaluation.searcher import Card, Found, Parts
-from .evaluation.tasks import Task
-from .protocols import Encoder
-from .query.fusion import Weights
-from .query.parse import Part, Query
-from .query.where import holds, parse_where
-from .schema import Channel, FieldValue, FloatArray, Modality
+from ..collection import Collection
+from ..errors import UsageError
+from ..evaluation.embeddings import Embedder, Embedding
+from ..evaluation.held import hidden_from, keys_of
+from ..evaluation.identify import without_pictures
+from ..evaluation.index_recall import index_recall
+from ..evaluation.schema import NOUNS, TIMED, Dataset, IndexRecall, Item, Progress, Watcher
+from ..evaluation.searcher import Card, Found, Parts
+from ..evaluation.tasks import Task
+from ..protocols import Encoder
+from ..query.fusion import Weights
+from ..query.parse import Part, Query
+from ..query.present import Results
+from ..query.where import holds, parse_where
+from ..schema import Channel, FieldValue, FloatArray, Modality
+from .moments import DeployedMoments
 
 ASKED = 200  # queries of index recall, evenly spread
 
@@ -147,6 +149,22 @@ class DeployedCollection:
             )
         return opened
 
+    def open_moments(self, films: Sequence[Item]) -> DeployedMoments | None:
+        """See `evaluation.searcher.MomentSearcher`."""
+        opened = DeployedMoments(
+            self.collection, films, where=self.filter, depth=self.depth, hear=self.hear
+        )
+        if len(opened.lacking) == len(films):
+            self.note("The collection holds no film that is asked about.", degrades=True)
+            return None
+        return opened
+
+    def hear(self, results: Results) -> None:
+        """Note what a result says of a part that was missing."""
+        if results.degraded:
+            for note in results.notes:
+                self.note(note, degrades=True)
+
     def note(self, text: str, *, degrades: bool = False) -> None:
         """Say it once."""
         self.notes += [text] if text not in self.notes else []
@@ -245,9 +263,7 @@ class DeployedTask:
             modality=self._modality,
             group_by="document" if by_document else "asset",
         )
-        if results.degraded:
-            for note in results.notes:
-                self._deployed.note(note, degrades=True)
+        self._deployed.hear(results)
         return [hit.document if by_document else hit.asset for hit in results]
 
     # What the task can find
