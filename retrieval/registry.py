@@ -383,6 +383,8 @@ def _class(role: BackEndRole, url: str) -> Any:
         known = [name for name, _ in schemes(role)]
         near = difflib.get_close_matches(scheme, known, n=1)
         hint = f"Did you mean `{near[0]}:`? " if near else ""
+        if role == "tagger":
+            hint += f"A folder is named by its path, as tags:./{scheme}. "
         raise UnknownSchemeError(
             f"No {role.replace('_', ' ')} is called `{scheme}:`.",
             advice=f"{hint}Known: {', '.join(f'{name}:' for name in known)}.",

@@ -299,6 +299,12 @@ def test_an_unknown_part_is_named_before_anything_is_made(url: str, message: str
         registry.open_encoder(url)
 
 
+def test_a_bare_name_that_no_package_has_is_told_how_a_folder_is_named() -> None:
+    with pytest.raises(UnknownSchemeError) as caught:
+        registry.check("encoder", "tags:yamnet+hash:")
+    assert "tags:./yamnet" in caught.value.advice
+
+
 def test_an_encoder_that_takes_no_texts_is_refused() -> None:
     with pytest.raises(UsageError, match="`tags:spectrum\\+hash:` takes no texts"):
         registry.open_encoder("tags:spectrum+tags:spectrum+hash:")
