@@ -1,4 +1,4 @@
-"""``echolens encoders``: which encoders there are, what they need, and how fast they are here.
+"""``echolens encoders``: encoders and transcribers, what they need, how fast they are here.
 
 Gets: argv. Gives: tables or JSON lines. Touches: stdout and stderr. Never: loads an encoder,
 unless to measure it.
@@ -31,12 +31,14 @@ ALL = "*"
 def command(
     call: Call, context: click.Context, /, benchmark: str | None, form: str
 ) -> ExitCode | None:
-    """List the encoders that a collection can be made with.
+    """List the encoders and transcribers that there are.
 
     An encoder decides how well searches answer, in which languages, and how long indexing
     takes. It belongs to its collection for good: name it with `--encoder` when you index for
-    the first time. Below the list stand the models that are on this disk already, which need
-    no network; any other is downloaded once, when it is first used.
+    the first time. One that takes audio is given with `--audio-encoder`, and a transcriber,
+    which writes down what is said, with `--transcriber`; a collection may get both later.
+    Below the list stand the models that are on this disk already, which need no network; any
+    other is downloaded once, when it is first used.
 
     `--benchmark` measures how many pictures and texts an encoder takes a second on this
     machine, one at a time (as a search does) and in its own batches (as indexing does), with
@@ -50,6 +52,7 @@ def command(
       echolens encoders --benchmark open_clip:ViT-B-32/laion2b_s34b_b79k
       echolens index -c better --encoder open_clip:ViT-B-32/laion2b_s34b_b79k ~/Pictures
       echolens encoders export -c better
+      echolens index -c films --audio-encoder clap: --transcriber whisper:base ~/Videos
     """
     if context.invoked_subcommand:
         return None

@@ -40,7 +40,7 @@ def command(call: Call, /, name: str | None, attach: str | None, **options: Any)
     \b
     Examples:
       echolens init photos --encoder starter:chinese --vectors faiss:
-      echolens init films --audio-encoder clap:laion/clap-htsat-unfused --transcriber whisper:base
+      echolens init films --audio-encoder clap: --transcriber whisper:base
       echolens init team --documents elasticsearch://search/team --vectors milvus://vec/team
       echolens init team --attach elasticsearch://search/team
     """
