@@ -294,7 +294,8 @@ class DeployedTask:
         ]
         if self._task.held_in or self._parts[1]:
             legs.append(_Leg("words", Weights(1.0, silent)))
-        if not legs:
+        lacks_all = self._modality in TIMED and not any(self.keys)  # which is told in a note
+        if not legs and not lacks_all:
             raise UsageError(
                 f"The collection {self._deployed.collection.directory} encodes no "
                 f"{self._modality} that could be searched.",
