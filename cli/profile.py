@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from indexer import IndexReport
 
-PER_SECOND = {"image": "pictures", "text": "texts", "audio": "sounds", "video": "films"}
+PER_SECOND = {
+    "image": "pictures",
+    "text": "texts",
+    "audio": "windows of sound",
+    "video": "pictures of films",
+}
 ROW = "{:<8}  {:>8}  {:>14}  {:>6}"
 
 BOUND_BY = {

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cli.profile import profile, verdict
+from cli.profile import BOUND_BY, PER_SECOND, profile, verdict
 from indexer import IndexReport, Stage, create, index
+from indexer.report import STAGES
+from retrieval.registry import MODALITIES
 from tests import collections
 
 from .conftest import Echolens
@@ -78,3 +80,8 @@ def test_shares_add_up_to_the_whole_run() -> None:
         {"read": 0.1, "decode": 0.3, "encode": 0.4, "write": 0.1, "rest": 0.1}
     )
     assert "1,500 pictures encoded, 150.0 a second" in list(profile(report))
+
+
+def test_every_stage_and_every_modality_has_its_words() -> None:
+    assert BOUND_BY.keys() == {*STAGES, "rest"}
+    assert PER_SECOND.keys() == MODALITIES.keys()
