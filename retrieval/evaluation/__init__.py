@@ -13,12 +13,15 @@
 
 from __future__ import annotations
 
-from .datasets import CaptionsFile, DatasetOptions, open_dataset
+from .datasets import CaptionsFile, DatasetOptions, open_dataset, open_moments
 from .embeddings import Embedder, Embedding
 from .evaluate import evaluate
+from .evaluate_moments import evaluate_moments, score_moments
 from .measures import parse_measure
+from .moment_measures import parse_moment_measure
+from .moments import Guess, MomentQuery, MomentSet
 from .options import EvaluateOptions
-from .schema import Dataset, Estimate, Evaluation, Item, Measurement
+from .schema import Dataset, Estimate, Evaluation, Item, Measurement, MomentMeasurement
 from .searcher import Searcher
 
 __all__ = [
@@ -30,10 +33,18 @@ __all__ = [
     "Estimate",
     "EvaluateOptions",
     "Evaluation",
+    "Guess",
     "Item",
     "Measurement",
+    "MomentMeasurement",
+    "MomentQuery",
+    "MomentSet",
     "Searcher",
     "evaluate",
+    "evaluate_moments",
     "open_dataset",
+    "open_moments",
     "parse_measure",
+    "parse_moment_measure",
+    "score_moments",
 ]
