@@ -13,7 +13,10 @@ from tests.conftest import ROOT
 from .conftest import Echolens
 
 REVISION = "0" * 40
-HEAVY = {"onnxruntime", "torch", "open_clip", "transformers", "PIL", "sqlglot", "tokenizers"}
+HEAVY = {
+    *("onnxruntime", "torch", "open_clip", "transformers", "PIL", "sqlglot", "tokenizers"),
+    *("av", "faster_whisper", "scenedetect", "soxr"),
+}
 
 
 def _cached(cache: Path, repository: str, weights: bytes) -> None:
