@@ -299,7 +299,10 @@ class DeployedTask:
             raise UsageError(
                 f"The collection {self._deployed.collection.directory} encodes no "
                 f"{self._modality} that could be searched.",
-                advice="Evaluate an encoder that does by itself: --encoder URL.",
+                advice="Evaluate an encoder that does by itself: --encoder URL."
+                if self._modality not in TIMED
+                else "Make a collection that does: see --encoder, --audio-encoder and "
+                "--transcriber of `echolens index`.",
             )
         return legs
 

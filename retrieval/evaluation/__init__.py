@@ -21,6 +21,7 @@ from .measures import parse_measure
 from .moment_measures import parse_moment_measure
 from .moments import Guess, MomentQuery, MomentSet
 from .options import EvaluateOptions
+from .rival import measures_of
 from .schema import Dataset, Estimate, Evaluation, Item, Measurement, MomentMeasurement
 from .searcher import Searcher
 
@@ -42,6 +43,7 @@ __all__ = [
     "Searcher",
     "evaluate",
     "evaluate_moments",
+    "measures_of",
     "open_dataset",
     "open_moments",
     "parse_measure",

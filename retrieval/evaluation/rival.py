@@ -1,12 +1,12 @@
 """The run of another engine, scored: what it returned, by the measures that ours is scored by.
 
-Gets: a run and qrels, in TREC's files or from a data set. Gives: an `Evaluation`. Touches: those
-files. Never: an encoder, a collection.
+Gets: a run and qrels, in TREC's files, from a data set or in memory. Gives: an `Evaluation`, or
+just the measures. Touches: those files. Never: an encoder, a collection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from .card import digest, how_measured, where_measured
 from .measures import DEFAULT, parse_measure, values_of
 from .qrels import read_qrels
 from .run import Run, ranks_of, read_run
-from .schema import EXAMPLES, Dataset, Evaluation, Item, Key, Measurement, Problem, Qrels
+from .schema import EXAMPLES, Dataset, Estimate, Evaluation, Item, Key, Measurement, Problem, Qrels
 from .searcher import Card
 from .significance import estimates
 from .tasks import clusters_of, directions
@@ -75,6 +75,34 @@ def score_run(
         measurements=(Measurement(key, queries, names, ranks, estimates(values, names)),),
         problems=(*judged.problems, *_problems(found, judged.qrels, queries)),
     )
+
+
+def measures_of(
+    ranked: Mapping[str, Sequence[str]],
+    qrels: Qrels,
+    *,
+    measures: Sequence[str] = DEFAULT,
+    clusters: Mapping[str, str] | None = None,
+) -> dict[str, Estimate]:
+    """The measures of rankings that somebody has in memory.
+
+    Args:
+        ranked: by query, ids of documents, best first, twice told ones once; a judged query that
+            isn't there found nothing.
+        qrels: by query, the gain of each document; above 0: relevant.
+        measures: see `measures.parse_measure`.
+        clusters: by query, what is resampled together; None: each query by itself.
+
+    Raises:
+        UsageError: a measure is unknown.
+    """
+    run = {
+        query: tuple((one, -float(place)) for place, one in enumerate(dict.fromkeys(documents)))
+        for query, documents in ranked.items()
+    }
+    ranks, queries = ranks_of(run, qrels)
+    names = [(clusters or {}).get(query, query) for query in queries]
+    return estimates(values_of(map(parse_measure, measures), ranks), names)
 
 
 def _judgements(run: Run, qrels: Path | None, dataset: Dataset | None) -> _Judgements:

@@ -12,7 +12,7 @@ from retrieval.errors import UsageError
 from retrieval.evaluation.compare import compare
 from retrieval.evaluation.datasets.pictures import PictureFile
 from retrieval.evaluation.gates import check, parse_gate
-from retrieval.evaluation.rival import score_run
+from retrieval.evaluation.rival import measures_of, score_run
 from retrieval.evaluation.schema import Dataset, Evaluation, Item
 
 from .sets import lines, told
@@ -105,3 +105,14 @@ def test_a_gate_is_met_by_a_run(tmp_path: Path) -> None:
     found = by_data(tmp_path, *FORTH)
     gates = [parse_gate(text) for text in ("r@1>=75%", "r@1>75%")]
     assert [one.holds for one in check(gates, found)] == [True, False]
+
+
+def test_rankings_in_memory_are_measured() -> None:
+    ranked = {"q1": ["d2", "d1"], "q2": ["d9", "d8"], "extra": ["d1"]}
+    qrels = {"q1": {"d1": 1.0}, "q2": {"d9": 1.0, "d7": 1.0, "d8": 0.0}, "q3": {"d1": 1.0}}
+    found = measures_of(ranked, qrels, measures=("r@1", "p@2", "map", "medr"))
+    assert {name: one.value for name, one in found.items()} == pytest.approx(
+        {"r@1": 1 / 3, "p@2": 1 / 3, "map": (1 / 2 + 1 / 2) / 3, "medr": 2}
+    )
+    together = measures_of(ranked, qrels, measures=("r@1",), clusters={"q1": "x", "q2": "x"})
+    assert together["r@1"].value == found["r@1"].value
