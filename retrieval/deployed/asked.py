@@ -22,7 +22,16 @@ from ..evaluation.embeddings import Embedder, Embedding
 from ..evaluation.held import hidden_from, keys_of
 from ..evaluation.identify import without_pictures
 from ..evaluation.index_recall import index_recall
-from ..evaluation.schema import NOUNS, TIMED, Dataset, IndexRecall, Item, Progress, Watcher
+from ..evaluation.schema import (
+    EXAMPLES,
+    NOUNS,
+    TIMED,
+    Dataset,
+    IndexRecall,
+    Item,
+    Progress,
+    Watcher,
+)
 from ..evaluation.searcher import Card, Found, Parts
 from ..evaluation.tasks import Task
 from ..protocols import Encoder
@@ -94,6 +103,7 @@ class DeployedCollection:
             asset: next((p.fields for p in places if holds(self.filter, p.fields)), {})
             for asset, places in seen.items()
         }
+        self._note_others(items, fields)
         known = without_pictures(dataset, left_out, f"{noun} that the filter leaves out")
         return replace(
             known,
@@ -101,6 +111,23 @@ class DeployedCollection:
             corpus=tuple(_with_fields(item, fields) for item in known.corpus),
             problems=dataset.problems,  # a filter is a wish, and no fault of the data
         )
+
+    def _note_others(
+        self, items: Sequence[Item], fields: Mapping[str, Mapping[str, FieldValue]]
+    ) -> None:
+        """Tell of what the collection takes for something else, such as a GIF for a picture."""
+        others: dict[str, set[str]] = {}
+        for item in items:
+            held = fields.get(item.asset, {}).get("modality")
+            if item.modality in TIMED and isinstance(held, str) and held != item.modality:
+                others.setdefault(held, set()).add(item.id)
+        for held, ids in others.items():
+            wanted = next(item.modality for item in items)
+            self.note(
+                f"{len(ids):,} of the data's {NOUNS[wanted]} have the modality {held} in the "
+                f"collection, so a search for {NOUNS[wanted]} doesn't find them "
+                f"({', '.join(sorted(ids)[:EXAMPLES])})."
+            )
 
     def parts(self, items: Sequence[Item]) -> list[Parts]:
         """See `Searcher`."""

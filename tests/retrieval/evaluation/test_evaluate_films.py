@@ -146,6 +146,19 @@ def test_a_film_that_the_collection_lacks_counts_as_not_found(tmp_path: Path) ->
     assert "lacks 1 of 2 videos of the data" in found.notes[0]
 
 
+def test_what_the_collection_takes_for_a_picture_is_told(tmp_path: Path) -> None:
+    table = lines(tmp_path / "t.csv", "file,caption", f"a.mp4,{WORDS}", f"b.gif,{WORDS} b")
+    moving = replace(NEAR, modality="image")
+    with held(tmp_path, FAR, moving, files=("a.mp4", "b.gif")) as films:
+        searcher = DeployedCollection(films)
+        found = evaluate(open_dataset(table), embedding_of(films), searcher=searcher)
+    assert row(found, Key(T2V, "deployed")).ranks.ranks.tolist() == [1, np.inf]
+    [note] = [note for note in found.notes if "modality" in note]
+    assert note.startswith("1 of the data's videos have the modality image in the collection")
+    assert "b.gif" in note
+    assert not found.degraded
+
+
 def test_films_need_a_collection_and_no_folds(tmp_path: Path) -> None:
     table = lines(tmp_path / "t.csv", "file,caption", f"a.mp4,{WORDS}")
     (tmp_path / "a.mp4").write_bytes(b"film 0")
