@@ -39,7 +39,7 @@ def show(results: Results, form: str, *, flat: bool, end: bytes) -> None:
 
 
 def _table(results: Results, flat: bool) -> None:
-    if not any(hit.moments for hit in results):
+    if not any(map(moments_of, results)):
         head: tuple[str, ...] = ("rank", "score", "file", "text")
         rows: list[tuple[str, ...]] = [(*_place_of(hit), _text(hit)) for hit in results]
     else:
@@ -51,9 +51,10 @@ def _table(results: Results, flat: bool) -> None:
 def _rows(hit: Hit, flat: bool) -> Iterator[tuple[str, ...]]:
     """A row for each moment, the first of which names the file; a last one says what it lacks."""
     first: tuple[str, ...] = _place_of(hit)
-    if not hit.moments:
+    shown = telling(hit)
+    if not shown:
         yield (*first, "", _text(hit))
-    for moment in telling(hit):
+    for moment in shown:
         yield (*first, period(moment.start, moment.end), found_by(moment))
         first = ("", "", "")
     if not flat and (lacking := lacks(hit)):
@@ -62,7 +63,19 @@ def _rows(hit: Hit, flat: bool) -> Iterator[tuple[str, ...]]:
 
 def telling(hit: Hit) -> Sequence[Moment]:
     """Its moments, of which those after the first speak for it."""
-    return [*hit.moments[:1], *(moment for moment in hit.moments[1:] if moment.score > 0)]
+    its = moments_of(hit)
+    return [*its[:1], *(moment for moment in its[1:] if moment.score > 0)]
+
+
+def moments_of(hit: Hit) -> tuple[Moment, ...]:
+    """Its moments; of a hit that is a document with a time, that document."""
+    from retrieval.query.moments import Evidence, Moment
+    from retrieval.schema import TIMED_KINDS
+
+    if hit.moments or hit.span is None or hit.kind not in TIMED_KINDS:
+        return hit.moments
+    evidence = Evidence(hit.kind, hit.document, hit.span, hit.score, hit.text)
+    return (Moment(hit.span.start, hit.span.end, hit.score, (evidence,)),)
 
 
 def _place_of(hit: Hit) -> tuple[str, str, str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .hits import found_by, lacks, place, spoken_in, telling
+from .hits import found_by, lacks, moments_of, place, spoken_in, telling
 from .times import clock, whole
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MOMENTS = 3  # of a film that are shown
 STILLS = 5  # of a moment, at most
 STILL_S = 0.6  # frames nearer to each other look alike
-AROUND_S = 4.0  # of a recording that is shown on both sides of a moment, at least
+AROUND_S = (4.0, 30.0)  # of a recording, on each side of a moment: at least, at most
 
 
 def check_sheet(file: str) -> None:
@@ -46,7 +46,9 @@ def write_sheet(collection: Collection, results: Results, file: str) -> str:
     from retrieval.fonts import absent
     from retrieval.previews import contact_sheet
 
-    shown = [_band(collection, hit) if hit.moments else _tile(collection, hit) for hit in results]
+    shown = [
+        _band(collection, hit) if moments_of(hit) else _tile(collection, hit) for hit in results
+    ]
     drawn = io.BytesIO()
     contact_sheet(shown, heading=results.query).save(drawn, "PNG")
     Path(os.path.expanduser(file)).write_bytes(drawn.getvalue())
@@ -136,10 +138,11 @@ def _stills(moment: Moment) -> tuple[Still, ...]:
 
 
 def _wave(moment: Moment, length_s: float | None) -> Wave:
-    """A moment with as much again on both sides, as far as there is any."""
+    """A moment with about as much again on both sides, as far as there is any."""
     from retrieval.previews import Wave
 
-    around_s = max(AROUND_S, moment.end - moment.start)
+    least_s, most_s = AROUND_S
+    around_s = min(max(moment.end - moment.start, least_s), most_s)
     start = max(0.0, moment.start - around_s)
     end = max(moment.end, min(moment.end + around_s, length_s or moment.end))
     labels = ((time_s, clock(time_s)) for time_s in (moment.start, moment.end, start, end))

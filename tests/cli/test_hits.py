@@ -112,3 +112,28 @@ def test_a_control_character_in_what_was_said_is_harmless() -> None:
     moment = Moment(0.0, 1.0, 1.0, (Evidence("speech", "b" * 32, Span(0, 1), 1.0, "a\x1b[31m"),))
 
     assert found_by(moment) == 'speech 1.00 "a\\x1b[31m"'
+
+
+def test_a_document_with_a_time_is_a_moment_and_a_passage_of_a_text_is_none(
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    said = _film(moments=(), kind="speech", span=Span(13.0, 19.5), text="boarding starts")
+    page = Hit(2, 0.5, "e" * 64, "text", "f" * 32, ("file:///a.pdf",), span=Span(100, 200),
+               text="a page", kind="passage")  # fmt: skip
+
+    _, first, _, second = _shown(capfdbinary, "table", said, page)
+
+    assert "0:13.0-0:19.5" in first
+    assert first.endswith('speech 3.20 "boarding starts"')
+    assert second.split(maxsplit=3) == ["2", "0.500", "/a.pdf", "a page"]
+
+
+def test_moments_that_speak_against_a_film_are_left_out(
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    against = Moment(30.0, 40.0, -0.5, (Evidence("shot", "9" * 32, Span(30, 40), -0.5),))
+    film = _film(silent=())
+
+    assert len(_shown(capfdbinary, "table", _film(moments=(FIRST, against), silent=()))) == 2
+    assert len(_shown(capfdbinary, "table", _film(moments=(against,), silent=()))) == 2
+    assert len(_shown(capfdbinary, "table", film)) == 3
