@@ -8,7 +8,7 @@ Decisions that bind this module:
 - The detector sees the frames one by one, reduced; times are the frames' own, never counted from
   a frame rate, so films of a varying one come out right.
 - Rather a cut too many than too few: twice the change of its neighbours is one. In an edited
-  film full of motion that finds five cuts more of 23 than the detector's own three times; what it
+  film full of motion that finds five cuts more of 22 than the detector's own three times; what it
   makes up splits a shot, and the moments of an answer join it again.
 - Frames far apart (key frames only, slides) all differ, and how much each differs from its
   neighbours says nothing: there a cut is where the content changes by a fixed amount.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,61 +12,28 @@ import pytest
 
 from retrieval import registry
 from retrieval.abilities import Timed
-from retrieval.errors import BadInputError, SkipReason
+from retrieval.errors import BadInputError
 from retrieval.films.shots import LONGEST_S
 from retrieval.modalities.video import VideoReader
 from retrieval.protocols import Limits, ModalityReader
-from retrieval.schema import Description, Draft, Wants
-from retrieval.timed import SPEECH_RATE, STRETCH_S, Stretch
-from tests import corpus, media_made
+from retrieval.schema import Wants
+from retrieval.timed import SPEECH_RATE, STRETCH_S
+from tests import media_made
 from tests.datasets_here import DATA
 from tests.media_made import Scene
+from tests.retrieval.films.reading import (
+    ALL,
+    PICTURES,
+    SOUND,
+    SPEECH,
+    SRT,
+    describe,
+    spans,
+    stretch,
+    stretches,
+)
 
 READER = VideoReader(Limits())
-PICTURES = Wants(pixels=32, text_tokens=64)
-SOUND = Wants(sample_rate=16_000, window_s=10.0)
-SPEECH = Wants(text_tokens=64, speech=True)
-ALL = Wants(pixels=32, text_tokens=64, sample_rate=16_000, window_s=10.0, speech=True)
-SRT = b"""1
-00:00:00,200 --> 00:00:01,000
-A dog barks
-
-2
-00:00:02,000 --> 00:00:02,800
-The fox runs away
-"""
-
-
-def describe(path: Path) -> Description:
-    with path.open("rb") as file:
-        return VideoReader(Limits()).describe(file)
-
-
-def stretch(
-    path: Path, wants: Wants = ALL, start: float = 0.0, beside: Mapping[str, bytes] | None = None
-) -> Stretch:
-    """By a fresh reader, as after a restart."""
-    with path.open("rb") as file:
-        return VideoReader(Limits()).stretch(file, wants, start, beside or {})
-
-
-def stretches(path: Path, wants: Wants, beside: Mapping[str, bytes] | None = None) -> list[Stretch]:
-    found: list[Stretch] = []
-    start: float | None = 0.0
-    while start is not None:
-        found.append(stretch(path, wants, start, beside))
-        start = found[-1].following
-    return found
-
-
-def spans(drafts: tuple[Draft, ...], kind: str) -> list[tuple[float, float]]:
-    return [(d.span.start, d.span.end) for d in drafts if d.kind == kind and d.span is not None]
-
-
-def refused(path: Path, wants: Wants = ALL) -> BadInputError:
-    with pytest.raises(BadInputError) as caught:
-        stretch(path, wants)
-    return caught.value
 
 
 @pytest.fixture(scope="module")
@@ -127,11 +93,6 @@ def test_what_machines_write_is_no_caption(tmp_path: Path, note: str) -> None:
     note = "GOPR0042.MP4" if note.startswith("GoPro") else note
     path = media_made.film(tmp_path / "a.mp4", [Scene(0.4)], metadata={"comment": note})
     assert describe(path).captions == ()
-
-
-def test_a_nonsensical_length_is_left_out(tmp_path: Path) -> None:
-    source = media_made.film(tmp_path / "a.mkv", [Scene(1.0)])
-    assert "duration_s" not in describe(media_made.lying(tmp_path / "b.mkv", source, 1e9)).fields
 
 
 def test_scenes_become_shots_with_pictures_for_the_encoder(tmp_path: Path) -> None:
@@ -238,14 +199,6 @@ def test_documents_are_those_of_all_stretches(long_film: Path) -> None:
     assert [draft.span for draft in whole] == [draft.span for draft in parts]
 
 
-def test_a_picture_far_behind_all_others_costs_one_stretch(tmp_path: Path) -> None:
-    times = [i / 5 for i in range(10)] + [100_000 + i / 5 for i in range(10)]
-    path = media_made.film(tmp_path / "a.mkv", [Scene(5.0)], fps=5, times=times, key_every=5)
-    found = stretches(path, PICTURES)
-    assert [each.following for each in found] == [99_960.0, None]
-    assert spans(found[1].drafts, "shot") == [(100_000.0, 100_002.0)]
-
-
 def test_subtitles_beside_a_film_are_taken_instead_of_a_transcriber(tmp_path: Path) -> None:
     path = media_made.film(tmp_path / "a.mp4", sounds=[media_made.tone(seconds=3.0)])
     found = stretch(path, SPEECH, beside={"a.srt": SRT})
@@ -282,71 +235,10 @@ def test_lines_are_those_of_their_stretch(long_film: Path) -> None:
     assert [draft.text for draft in second.drafts] == ["late"]
 
 
-def test_subtitles_behind_the_end_are_told_of(tmp_path: Path) -> None:
-    path = media_made.film(tmp_path / "a.mp4")
-    late = SRT + b"\n3\n00:01:40,000 --> 00:01:41,000\nOf another film\n"
-    found = stretch(path, PICTURES, beside={"a.srt": late})
-    assert "Of another film" not in {draft.text for draft in found.drafts}
-    assert found.warnings == ("has subtitles behind its end at 0:03.00: left out (1)",)
-
-
 def test_subtitles_are_read_to_the_end_though_nothing_is_decoded(long_film: Path) -> None:
     late = b"1\n00:02:03,000 --> 00:02:04,000\nlate\n\n"
     found = stretches(long_film, Wants(text_tokens=64), {"a.srt": late})
     assert [draft.text for each in found for draft in each.drafts] == ["late"]
-
-
-def test_a_film_that_is_cut_short_keeps_what_is_there(tmp_path: Path) -> None:
-    scenes = [Scene(4.0, (200, 40, 40), 1), Scene(4.0, (40, 200, 40), 2)]
-    whole = media_made.film(tmp_path / "a.mp4", scenes, options={"movflags": "faststart"})
-    found = stretch(media_made.cut_short(tmp_path / "b.mp4", whole, 0.4))
-    shots = spans(found.drafts, "shot")
-    assert shots
-    assert shots[-1][1] < 7.0
-    assert any("though its header promises 0:08.00" in warning for warning in found.warnings)
-    assert found.following is None
-
-
-def test_a_film_whose_header_lies_ends_where_its_pictures_end(tmp_path: Path) -> None:
-    source = media_made.film(tmp_path / "a.mkv")
-    found = stretch(media_made.lying(tmp_path / "b.mkv", source, 5000.0))
-    assert spans(found.drafts, "shot")[-1][1] == 3.0
-    assert found.following is None
-    assert found.warnings == ("ends at 0:03.00, though its header promises 1:23:20.00",)
-
-
-@pytest.mark.parametrize("wants", [ALL, PICTURES, SOUND])
-def test_a_sound_that_outlasts_the_picture_is_no_broken_film(tmp_path: Path, wants: Wants) -> None:
-    path = media_made.film(tmp_path / "a.mp4", sounds=[media_made.tone(seconds=9.0)])
-    assert stretch(path, wants).warnings == ()
-    path = media_made.film(tmp_path / "b.mp4", [Scene(9.0)], sounds=[media_made.tone(seconds=1)])
-    assert stretch(path, wants).warnings == () or wants == SOUND
-
-
-def test_damage_in_the_middle_is_told_and_costs_itself_only(tmp_path: Path) -> None:
-    source = media_made.film(tmp_path / "a.mp4", [Scene(3.0, (200, 40, 40), i) for i in range(4)])
-    found = stretch(media_made.damaged(tmp_path / "b.mp4", source, 0.4, 2000))
-    assert spans(found.drafts, "shot")
-    assert any("is damaged at" in warning for warning in found.warnings)
-
-
-def test_a_film_of_no_frames_is_corrupt(tmp_path: Path) -> None:
-    error = refused(media_made.without_frames(tmp_path / "a.mp4"))
-    assert error.reason is SkipReason.CORRUPT
-
-
-def test_what_is_no_film_is_told_by_its_reason(tmp_path: Path) -> None:
-    for name, data, reason in (
-        ("empty.mp4", b"", SkipReason.EMPTY),
-        ("module.ts", b"export const film = 1;\n", SkipReason.UNSUPPORTED),
-        ("noise.mp4", np.random.default_rng(0).bytes(9000), SkipReason.CORRUPT),
-    ):
-        path = tmp_path / name
-        path.write_bytes(data)
-        assert refused(path).reason is reason
-        with pytest.raises(BadInputError) as caught:
-            describe(path)
-        assert caught.value.reason is reason
 
 
 def test_a_film_of_sound_alone_is_heard(tmp_path: Path) -> None:
@@ -354,13 +246,6 @@ def test_a_film_of_sound_alone_is_heard(tmp_path: Path) -> None:
     found = stretch(audio)
     assert {draft.kind for draft in found.drafts} == {"window"}
     assert found.warnings == ()
-
-
-def test_a_film_that_is_dark_from_end_to_end_has_one_shot(tmp_path: Path) -> None:
-    dark = black_after(tmp_path / "a.mp4", Scene(0.0))
-    assert len(spans(stretch(dark, PICTURES).drafts, "shot")) == 1
-    partly = black_after(tmp_path / "b.mp4", Scene(4.0))
-    assert spans(stretch(partly, PICTURES).drafts, "shot") == [(0.0, 4.0)]
 
 
 def test_key_frames_are_enough_for_a_quick_look(tmp_path: Path) -> None:
@@ -388,21 +273,6 @@ def test_the_hard_cuts_of_a_montage_are_all_found() -> None:
     starts = [start for start, _ in spans(stretch(path, PICTURES).drafts, "shot")]
     for cut in (6.0, 11.0, 15.0, 23.0, 29.0, 32.0, 37.0, 44.0, 50.0, 56.0):
         assert min(abs(start - cut) for start in starts) < 0.05
-
-
-def black_after(path: Path, scene: Scene, seconds: float = 25.0, fps: int = 5) -> Path:
-    """A film of a scene and then nothing."""
-    pictures = [np.array(corpus.pattern(scene.colour or corpus.RED, media_made.SIZE))] * round(
-        scene.seconds * fps
-    )
-    pictures += [np.zeros((120, 160, 3), np.uint8)] * round(seconds * fps)
-    with av.open(str(path), "w") as out:
-        track = out.add_stream("libx264", rate=fps)
-        track.width, track.height, track.pix_fmt = *media_made.SIZE, "yuv420p"
-        for picture in pictures:
-            out.mux(track.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        out.mux(track.encode(None))
-    return path
 
 
 def with_subtitles(path: Path, film: Path, srt: bytes) -> Path:
