@@ -233,6 +233,18 @@ def with_cover(path: Path, samples: Samples, rate: int = 44_100) -> Path:
     return path
 
 
+def bare(path: Path, source: Path) -> Path:
+    """The first track of a file without a container: .h264 (no timestamps at all) or .aac."""
+    name = {".h264": "h264", ".aac": "adts"}[path.suffix]
+    with av.open(str(source)) as whole, av.open(str(path), "w", format=name) as out:
+        stream = out.add_stream_from_template(whole.streams[0], opaque=True)
+        for packet in whole.demux(whole.streams[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                out.mux(packet)
+    return path
+
+
 def moving(
     path: Path,
     scenes: Sequence[Scene] = SCENES,

@@ -18,7 +18,7 @@ import numpy as np
 
 from .containers import Damage, opened, origin, packets, seek
 from .frames import good_frames
-from .pixels import Painter, colours_of
+from .pixels import Painter, Stored, colours_of
 from .pyav import av
 from .sound import timed_sound
 
@@ -64,7 +64,6 @@ _OPTIONS = {
     "mpeg4": {"qscale": "3"},
 }
 _OPUS_RATE = 48_000
-_USUAL_RATE = Fraction(25)
 _FULL_SIZE = 1 << 20
 _SAME_S = 1e-3  # times so near are one
 
@@ -128,18 +127,17 @@ def pictures(part: Part, clip: OutputContainer) -> Track | None:
         first = next(stack.enter_context(closing(decoded)), None)
         if first is None:
             return None
-        _, frame, source = first
-        upright = _Upright(frame, source.sample_aspect_ratio)
-        rate = source.average_rate or source.guessed_rate or _USUAL_RATE
+        _, frame, stored = first
+        upright = _Upright(frame, stored)
     for codec in (*_USUAL_PICTURES.get(clip.format.name, ()), *_PICTURE_CODECS):
         try:
-            stream: Any = clip.add_stream(codec, rate=rate, options=_OPTIONS.get(codec, {}))
+            stream: Any = clip.add_stream(codec, rate=stored.rate, options=_OPTIONS.get(codec, {}))
         except (ValueError, av.FFmpegError):
             continue
         stream.width, stream.height, stream.pix_fmt = upright.width, upright.height, "yuv420p"
         stream.colorspace = upright.colours
         # AVI knows but one rate; elsewhere each frame keeps its own time.
-        ticks = rate if clip.format.name == "avi" else Fraction(_TICKS)
+        ticks = stored.rate if clip.format.name == "avi" else Fraction(_TICKS)
         stream.codec_context.time_base = 1 / ticks
         return Track(_pictures(part, upright, stream, ticks), "pictures")
     return None
@@ -260,16 +258,15 @@ def _shown(file: Any, part: Part) -> Iterator[tuple[float, VideoFrame]]:
 class _Upright:
     """Makes of decoded frames what is encoded: upright, with even sides, for a common screen."""
 
-    def __init__(self, frame: VideoFrame, aspect: Fraction | None) -> None:
-        self._painter = Painter(_FULL_SIZE)
-        self._aspect = aspect
-        height, width = self._painter.picture(frame, aspect).shape[:2]
+    def __init__(self, frame: VideoFrame, stored: Stored) -> None:
+        self._painter = Painter(_FULL_SIZE, stored)
+        height, width = self._painter.picture(frame).shape[:2]
         self.width, self.height = max(2, width // 2 * 2), max(2, height // 2 * 2)
         self.colours = colours_of(self.height)
 
     def turned(self, frame: VideoFrame) -> VideoFrame:
         """The frame as it is to be encoded."""
-        picture = self._painter.picture(frame, self._aspect)[: self.height, : self.width]
+        picture = self._painter.picture(frame)[: self.height, : self.width]
         rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
         return rgb.reformat(self.width, self.height, "yuv420p", dst_colorspace=self.colours)
 

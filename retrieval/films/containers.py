@@ -238,14 +238,19 @@ def origin(container: InputContainer) -> float:
 
 
 def seek(container: InputContainer, track: Stream, timestamp_s: float) -> bool:
-    """Go to the key frame at or before a timestamp; False: this container can't."""
-    if track.time_base is None:
-        return False
+    """Go to the key frame at or before a timestamp.
+
+    Returns:
+        Whether it is there; else this container can't, and is at its beginning.
+    """
     try:
-        container.seek(math.floor(timestamp_s / track.time_base), stream=track)
-    except (av.FFmpegError, OSError):
-        return False
-    return True
+        if track.time_base is not None:
+            container.seek(math.floor(timestamp_s / track.time_base), stream=track)
+            return True
+    except av.FFmpegError:
+        with suppress(av.FFmpegError):  # looking for the place may have read to the end
+            container.seek(0, unsupported_byte_offset=True)
+    return False
 
 
 def packets(

@@ -10,6 +10,7 @@ Decisions that bind this module:
   containers call a frame a key frame that isn't one; what such a one gives is known as corrupt to
   the decoder, and an earlier one is tried, at last the beginning.
 - Frames that the decoder knows to be corrupt are left out and told of as damage.
+- All pictures of a film have one shape, that of its header, though some films change theirs.
 - Reduction, conversion to RGB and square pixels are one pass of FFmpeg's scaler; turning upright
   and the tones of HDR are done on what is left, which is small.
 """
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from .containers import Damage, opened, origin, packets, picture_track, seek
 from .moving import is_moving, moving_frames
 from .nouns import Broken, Frame
-from .pixels import Painter
+from .pixels import Painter, Stored
 from .pyav import av
 
 if TYPE_CHECKING:
@@ -64,19 +65,21 @@ def frames(
     if is_moving(file):
         yield from moving_frames(file, start=start, end=end, size=size, damage=damage)
         return
-    painter, before = Painter(size), -math.inf
+    painter: Painter | None = None
+    before = -math.inf
     with closing(good_frames(file, start, damage, fast=fast)) as decoded:
-        for time_s, frame, track in decoded:
+        for time_s, frame, stored in decoded:
             if time_s >= end:
                 return
             if time_s >= start and time_s > before:
                 before = time_s
-                yield Frame(time_s, painter.picture(frame, track.sample_aspect_ratio))
+                painter = painter or Painter(size, stored)
+                yield Frame(time_s, painter.picture(frame))
 
 
 def good_frames(
     file: BinaryIO, start: float, damage: Damage, *, fast: bool = False
-) -> Generator[tuple[float, VideoFrame, VideoStream]]:
+) -> Generator[tuple[float, VideoFrame, Stored]]:
     """Good frames with their times, from one at or before `start` on, or from the first."""
     target, step = start, _EARLIER_S
     while True:
@@ -84,27 +87,44 @@ def good_frames(
             track = picture_track(container)
             if track is None:
                 return
+            stored = Stored.of(track)
             zero_s = origin(container)
             inside = target > 0 and seek(container, track, target + zero_s)
             decoding = _timed(container, track, zero_s, fast, damage)
             first = next(decoding, None)
-            if not inside or (first and first[0] <= start and not first[1].is_corrupt):
-                for time_s, frame in chain([first] if first else [], decoding):
-                    if frame.is_corrupt:
-                        damage.at(time_s)
-                    else:
-                        yield time_s, frame, track
+            if not inside or (first and _may_begin(*first, start)):
+                yield from _good(chain([first] if first else [], decoding), stored, damage)
                 return
             damage.forget()
-            target, step = min(target, first[0] if first else target) - step, step * 4
+            landed = target if first is None else math.nan if first[0] is None else first[0]
+            # Without timestamps nobody knows where this is: then from the beginning.
+            target = -1.0 if math.isnan(landed) else min(target, landed) - step
+            step *= 4
+
+
+def _may_begin(time_s: float | None, frame: VideoFrame, start: float) -> bool:
+    return time_s is not None and time_s <= start and not frame.is_corrupt
+
+
+def _good(
+    decoding: Iterator[tuple[float | None, VideoFrame]], stored: Stored, damage: Damage
+) -> Iterator[tuple[float, VideoFrame, Stored]]:
+    """What isn't corrupt; where timestamps lack, they go on by the frame rate."""
+    following = 0.0
+    for stamp_s, frame in decoding:
+        time_s = following if stamp_s is None else stamp_s
+        following = time_s + float(1 / stored.rate)
+        if frame.is_corrupt:
+            damage.at(time_s)
+        else:
+            yield time_s, frame, stored
 
 
 def _timed(
     container: InputContainer, track: VideoStream, zero_s: float, fast: bool, damage: Damage
-) -> Iterator[tuple[float, VideoFrame]]:
-    """What the decoder gives, with times from 0 on; where timestamps lack, by the frame rate."""
-    time_s = 0.0
-    period_s = float(1 / (track.average_rate or track.guessed_rate or 25))
+) -> Iterator[tuple[float | None, VideoFrame]]:
+    """What the decoder gives, with times from 0 on; None where timestamps lack."""
+    reached = 0.0
     if fast:
         track.codec_context.skip_frame = "NONKEY"
     for packet in packets(container, track, zero_s, damage):
@@ -115,12 +135,12 @@ def _timed(
         except MemoryError:
             raise
         except (av.FFmpegError, ValueError):
-            damage.at(time_s)
+            damage.at(reached)
             continue
         for frame in decoded:
             stamp = frame.pts if frame.pts is not None else frame.dts
             if stamp is None or frame.time_base is None:
-                time_s += period_s
+                yield None, frame
             else:
-                time_s = max(0.0, float(stamp * frame.time_base) - zero_s)
-            yield time_s, frame
+                reached = max(0.0, float(stamp * frame.time_base) - zero_s)
+                yield reached, frame

@@ -10,6 +10,7 @@ picture of 8 bits, which is plenty for a look at it.
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING
@@ -23,11 +24,13 @@ from .pyav import Interpolation, VideoReformatter
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
 
 # A picture is at most this many times as long as its shorter side was asked to be.
 _LONGEST = 16
 _HOW = Interpolation.AREA
 _SUBSAMPLED = ("yuv420", "yuv422", "yuv411", "yuv410", "nv12", "p010")
+_USUAL_RATE = Fraction(25)
 _HD_ROWS = 720  # from here on, an unmarked film has the colours of BT.709, below those of BT.601
 _UNMARKED, _BT709, _BT601 = 2, 1, 5  # of FFmpeg's colour spaces
 _PQ, _HLG = 16, 18  # of FFmpeg's transfer characteristics
@@ -38,27 +41,47 @@ _BT2020_TO_BT709 = np.array(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How a film's pictures are stored, by its header.
+
+    Attributes:
+        width, height: in stored pixels; 0 when the header doesn't say.
+        aspect: width of a stored pixel over its height; None: it is square.
+        rate: pictures a second, on average or by guess.
+    """
+
+    width: int
+    height: int
+    aspect: Fraction | None
+    rate: Fraction
+
+    @classmethod
+    def of(cls, track: VideoStream) -> Stored:
+        """Ask before anything is decoded: a decoder changes it to what it meets."""
+        rate = track.average_rate or track.guessed_rate or _USUAL_RATE
+        return cls(track.width, track.height, track.sample_aspect_ratio, rate)
+
+
 class Painter:
     """Makes the pictures of one film's frames; it keeps the scaler's tables from one to the next.
 
     Args:
         size: the shorter side of pictures is reduced to this, where it is longer.
+        stored: whose shape all the pictures have.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, stored: Stored) -> None:
         self._size = size
+        self._stored = stored
         self._small = VideoReformatter()
         self._rgb = VideoReformatter()
 
-    def picture(self, frame: VideoFrame, aspect: Fraction | None = None) -> Picture:
-        """A frame's picture, (h, w, 3) uint8.
-
-        Args:
-            frame: as decoded.
-            aspect: width of a stored pixel over its height; None: it is square.
-        """
-        size = reduced(square(frame.width, frame.height, aspect), self._size)
-        picture = self._scaled(frame, size)
+    def picture(self, frame: VideoFrame) -> Picture:
+        """A frame's picture, (h, w, 3) uint8."""
+        stored = self._stored
+        shape = (stored.width or frame.width, stored.height or frame.height)
+        picture = self._scaled(frame, reduced(square(*shape, stored.aspect), self._size))
         if frame.color_trc in (_PQ, _HLG):
             picture = _on_a_screen(picture, frame.color_trc)
         mirrored, quarters = turn_of(frame)

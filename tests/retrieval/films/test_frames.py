@@ -145,6 +145,26 @@ def test_a_part_is_what_the_whole_has_there(name: str, start: float, length: flo
         assert np.array_equal(found.picture, known.picture)
 
 
+def test_a_stream_without_timestamps_is_counted(tmp_path: Path) -> None:
+    path = made.bare(tmp_path / "bare.h264", made.film(tmp_path / "film.mp4"))
+    found = shown(path)
+    assert numbers(found) == list(range(75))
+    assert [f.time_s for f in found] == pytest.approx([i / 25 for i in range(75)])
+    assert numbers(shown(path, start=1.6)) == list(range(40, 75))
+
+
+def test_a_film_that_changes_its_size_keeps_one_shape(tmp_path: Path) -> None:
+    wide = made.film(tmp_path / "wide.ts", [Scene(1.0)])
+    high = made.film(tmp_path / "high.ts", [Scene(1.0)], shift=1.0, size=(120, 240))
+    path = tmp_path / "both.ts"
+    path.write_bytes(wide.read_bytes() + high.read_bytes())
+    found = shown(path)
+    assert len(found) >= 49
+    assert {frame.picture.shape for frame in found} == {(120, 160, 3)}
+    (later, *_) = shown(path, start=1.5)
+    assert later.picture.shape == (120, 160, 3)
+
+
 def test_what_is_cut_short_keeps_what_is_there(tmp_path: Path) -> None:
     whole = made.film(tmp_path / "whole.mp4", options={"movflags": "faststart"})
     broken: list[Broken] = []

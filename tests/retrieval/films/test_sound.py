@@ -109,14 +109,25 @@ def test_no_sound_is_no_samples(tmp_path: Path) -> None:
 def _whole(name: str) -> tuple[Path, FloatArray]:
     path = Path(mkdtemp()) / name
     samples: Samples = made.sweep(4.0)
-    if name in ("film.mp4", "late.ts"):
+    if name == "bare.aac":
+        made.bare(path, made.recording(path.with_suffix(".m4a"), samples))
+    elif name in ("film.mp4", "late.ts"):
         made.film(path, sounds=[samples], shift=2.0 if name == "late.ts" else 0.0)
     else:
         made.recording(path, samples)
     return path, heard(path)
 
 
-EXACT = ["sweep.wav", "sweep.flac", "sweep.mp3", "sweep.opus", "sweep.m4a", "film.mp4", "late.ts"]
+EXACT = [
+    "sweep.wav",
+    "sweep.flac",
+    "sweep.mp3",
+    "sweep.opus",
+    "sweep.m4a",
+    "bare.aac",
+    "film.mp4",
+    "late.ts",
+]
 
 
 @settings(max_examples=80, deadline=None)
