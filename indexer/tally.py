@@ -130,8 +130,8 @@ class Tally:
     def _unheard(self) -> list[str]:
         if not self.unheard:
             return []
-        files = "1 file is" if self.unheard == 1 else f"{self.unheard:,} files are"
-        return [f"what is said in {files} not searched: name a transcriber with --transcriber"]
+        files = "1 file" if self.unheard == 1 else f"{self.unheard:,} files"
+        return [f"what is said in {files} is not searched: name a transcriber with --transcriber"]
 
     def _cut(self) -> list[str]:
         if not self.cut:
