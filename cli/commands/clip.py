@@ -82,7 +82,8 @@ def _there(part: Part) -> Path:
         what = "is a folder" if path.is_dir() else "no such file"
         raise MissingPartError(
             f"{printable(part.path)}: {what}.",
-            advice="Name the film or recording that the link is about.",
+            advice="Name the film that the link is about, or a document of it (`search --format "
+            "jsonl` tells its id): then a copy that the collection has is cut.",
         )
     return path
 
