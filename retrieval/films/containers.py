@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
+_NO_DECODER = "is in a codec that FFmpeg can't decode"
 _Track = TypeVar("_Track", bound="Stream")
 _STILL = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 _THREADS = 2
@@ -51,6 +52,7 @@ _UNSET_YEARS = (1904, 1970)  # in which the clocks of containers begin
 _LONGEST_CAPTION = 4096
 _LEAD_IN_S = 0.2  # of a codec: a first timestamp so little below 0 doesn't shift the film
 _AFRESH = 8  # times that reading is taken up again after an error without a packet between
+BACK_S = 0.5  # times that go back by more aren't just untidy
 _SAME_DAMAGE_S = 1.0
 _PROMISED_S = 1.0  # a film that ends so much before what its header says is told of
 _OPTIONS = {
@@ -71,22 +73,35 @@ class Damage:
         self._broken = broken
         self._known = len(broken)
         self._start = start
+        self._last = -math.inf
+        self._went_back = False
 
     def at(self, time_s: float) -> None:
         """Something can't be decoded; close behind what is known already it isn't news."""
-        new = self._broken[self._known :]
-        if time_s >= self._start and (not new or time_s > new[-1].time_s + _SAME_DAMAGE_S):
+        if time_s < self._start:
+            return
+        if time_s > self._last + _SAME_DAMAGE_S:
             self._broken.append(Broken(time_s, f"is damaged at {clock(time_s)}"))
+        self._last = time_s
+
+    def back(self, time_s: float) -> None:
+        """Times went back from there: what doesn't get beyond is left out."""
+        if not self._went_back:
+            self._went_back = True
+            what = f"begins anew at {clock(time_s)}; what comes after is left out as far as that"
+            self._broken.append(Broken(time_s, what))
 
     def ends(self, time_s: float, promised_s: float) -> None:
         """Reading came to the end of the file."""
         if promised_s > time_s + _PROMISED_S:
             what = f"ends at {clock(time_s)}, though its header promises {clock(promised_s)}"
             self._broken.append(Broken(time_s, what))
+            self._last = time_s  # that its last frame is half a one isn't news, either
 
     def forget(self) -> None:
         """What was found was no damage: decoding had begun at a wrong place."""
         del self._broken[self._known :]
+        self._last, self._went_back = -math.inf, False
 
 
 @contextmanager
@@ -122,6 +137,8 @@ def facts(file: BinaryIO) -> Facts:
         return moving_facts(file)
     with opened(file) as container:
         picture, sounding = picture_track(container), sound_track(container)
+        if not (picture or sounding) and any(s.codec_context is None for s in container.streams):
+            raise BadInputError(SkipReason.UNSUPPORTED, _NO_DECODER)
         # Ogg keeps its notes in the stream.
         written = {**(sounding.metadata if sounding else {}), **container.metadata}
         notes = {key.lower(): value.strip() for key, value in written.items()}
@@ -299,7 +316,7 @@ def _end_of(packet: Packet[Stream]) -> float:
 
 def _told(error: Exception, head: bytes) -> BadInputError:
     if isinstance(error, av.DecoderNotFoundError):
-        return BadInputError(SkipReason.UNSUPPORTED, "is in a codec that FFmpeg can't decode")
+        return BadInputError(SkipReason.UNSUPPORTED, _NO_DECODER)
     if isinstance(error, OSError) and not isinstance(error, av.FFmpegError):
         return BadInputError(SkipReason.UNREADABLE, f"can't be read: {error.strerror or error}")
     if not isinstance(error, av.InvalidDataError | av.EOFError):

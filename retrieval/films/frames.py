@@ -23,7 +23,7 @@ from contextlib import closing
 from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO
 
-from .containers import Damage, opened, origin, packets, picture_track, seek
+from .containers import BACK_S, Damage, opened, origin, packets, picture_track, seek
 from .moving import is_moving, moving_frames
 from .nouns import Broken, Frame
 from .pixels import Painter, Stored
@@ -71,6 +71,8 @@ def frames(
         for time_s, frame, stored in decoded:
             if time_s >= end:
                 return
+            if time_s < before - BACK_S:
+                damage.back(before)
             if time_s >= start and time_s > before:
                 before = time_s
                 painter = painter or Painter(size, stored)

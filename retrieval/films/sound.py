@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from retrieval.schema import FloatArray
 
-from .containers import Damage, opened, origin, packets, seek, sound_track
+from .containers import BACK_S, Damage, opened, origin, packets, seek, sound_track
 from .moving import is_moving
 from .nouns import Broken
 from .pyav import av
@@ -141,6 +141,9 @@ def _runs(file: BinaryIO, start: float, end: float, damage: Damage) -> Iterator[
             time_s = known if stamp_s is None else stamp_s
             if time_s > end + _BEHIND_S:
                 break
+            if time_s < known - BACK_S:
+                damage.back(known)
+                continue
             samples = _mono(frame)
             if run and run.rate == frame.sample_rate and abs(time_s - run.end_s) < _GAP_S:
                 run.add(samples)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from retrieval.errors import BadInputError, SkipReason
 from retrieval.films.frames import frames
 from retrieval.films.nouns import Broken, Frame
+from retrieval.films.sound import sound
 from tests import media_made as made
 from tests.corpus import pattern
 from tests.media_made import Scene, number_of
@@ -163,6 +164,30 @@ def test_a_film_that_changes_its_size_keeps_one_shape(tmp_path: Path) -> None:
     assert {frame.picture.shape for frame in found} == {(120, 160, 3)}
     (later, *_) = shown(path, start=1.5)
     assert later.picture.shape == (120, 160, 3)
+
+
+def test_times_that_begin_anew_are_told_of(tmp_path: Path) -> None:
+    one = made.film(tmp_path / "one.ts", sounds=[made.tone(440, 3.0)]).read_bytes()
+    path = tmp_path / "two.ts"
+    path.write_bytes(one + one)
+    broken: list[Broken] = []
+    found = shown(path, broken=broken)
+    assert len(found) == 75
+    assert [str(trouble) for trouble in broken][:1] == [
+        "begins anew at 0:02.98; what comes after is left out as far as that"
+    ]
+    broken.clear()
+    with path.open("rb") as file:
+        assert len(sound(file, rate=16_000, broken=broken)) / 16_000 == pytest.approx(3, abs=0.1)
+    assert str(broken[0]).startswith("begins anew at 0:03.0")
+
+
+def test_damage_that_goes_on_is_told_of_once(tmp_path: Path) -> None:
+    film = made.film(tmp_path / "film.ts", [Scene(8.0)], key_every=250)
+    path = made.damaged(tmp_path / "damaged.ts", film, at=0.2, length=film.stat().st_size // 2)
+    broken: list[Broken] = []
+    shown(path, broken=broken)
+    assert 1 <= len(broken) <= 3
 
 
 def test_what_is_cut_short_keeps_what_is_there(tmp_path: Path) -> None:
