@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from retrieval import registry
 from retrieval.films.sound import sound
-from retrieval.protocols import Transcriber
+from retrieval.listeners import Transcriber
 from retrieval.schema import Compute
 from retrieval.timed import SPEECH_RATE, Segment
 

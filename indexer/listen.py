@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from retrieval import transcripts
+from retrieval.listeners import Transcriber
 from retrieval.passages import passages
-from retrieval.protocols import Transcriber
 from retrieval.schema import Draft
 from retrieval.timed import Segment, Speech
 

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from retrieval import registry
+from retrieval.listeners import Transcriber
 from retrieval.manifest import Manifest
-from retrieval.protocols import Limits, Transcriber
+from retrieval.protocols import Limits
 from retrieval.query.backends import Backends
 from retrieval.schema import INPUT_OF_MODALITY, Modality, Wants
 

@@ -19,9 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from .schema import (
     Compute,
     Description,
@@ -39,7 +36,6 @@ from .schema import (
     TooMany,
     Wants,
 )
-from .timed import Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,71 +154,6 @@ class Encoder(Protocol):
             (n, dim) float32 of norm 1, rows in the order of the inputs. A batch of n gives what
             n batches of one give (cosine above 0.99999).
         """
-        ...
-
-
-class Transcriber(Protocol):
-    """Writes down what is said. Made as ``Class(location, compute)``, like an encoder.
-
-    Making one is cheap: weights load when first needed. It is called by one thread at a time.
-    """
-
-    @property
-    def location(self) -> str:
-        """What follows the scheme of its URL, with paths made absolute; the manifest keeps it."""
-        ...
-
-    @property
-    def fingerprint(self) -> str:
-        """Digest of weights and options: another one writes down other words."""
-        ...
-
-    def transcribe(self, samples: NDArray[np.int16]) -> Sequence[Segment]:
-        """What is said in (n,) samples of one channel at `SPEECH_RATE`, in order of time.
-
-        Times are in seconds from the first sample. Stretches without a voice give nothing.
-        """
-        ...
-
-
-class Tagger(Protocol):
-    """Names what is heard in a sound. Made as ``Class(location, compute)``, like an encoder.
-
-    Making one is cheap: weights load when first needed. It is called by one thread at a time.
-    """
-
-    @property
-    def location(self) -> str:
-        """What follows the scheme of its URL, with paths made absolute."""
-        ...
-
-    @property
-    def fingerprint(self) -> str:
-        """Digest of weights and options; the classes and their means are counted beside it."""
-        ...
-
-    @property
-    def classes(self) -> Sequence[str]:
-        """Their names in words: they are put behind "the sound of"."""
-        ...
-
-    @property
-    def means(self) -> FloatArray | None:
-        """(classes,) float32: how probable each is on average over many recordings, if known."""
-        ...
-
-    @property
-    def rate(self) -> int:
-        """Of the samples that it is given, in Hz."""
-        ...
-
-    @property
-    def window_s(self) -> float:
-        """Seconds of sound that it judges at once at most."""
-        ...
-
-    def probabilities(self, samples: FloatArray) -> FloatArray:
-        """What it hears in (n,) samples, of one second at least: (frames, classes), 0 to 1."""
         ...
 
 

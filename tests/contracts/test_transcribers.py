@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from retrieval import registry
 from retrieval.errors import UsageError
-from retrieval.protocols import Transcriber
+from retrieval.listeners import Transcriber
 from retrieval.schema import Compute, Precision
 from retrieval.timed import SPEECH_RATE, Segment
 from tests.speech_here import (

@@ -45,7 +45,8 @@ from typing import Any
 import numpy as np
 
 from retrieval.errors import UsageError
-from retrieval.protocols import Encoder, Tagger
+from retrieval.listeners import Tagger
+from retrieval.protocols import Encoder
 from retrieval.schema import Compute, FloatArray, Modality, Role, Space, Wants
 from retrieval.sounds import at_rate, windows
 from retrieval.timed import Sound

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from retrieval.listeners import Tagger
 from retrieval.probes.sounds import noise
-from retrieval.protocols import Tagger
 from retrieval.schema import FloatArray
 
 _SECONDS = 4
