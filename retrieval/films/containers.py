@@ -52,6 +52,7 @@ _UNSET_YEARS = (1904, 1970)  # in which the clocks of containers begin
 _LONGEST_CAPTION = 4096
 _LEAD_IN_S = 0.2  # of a codec: a first timestamp so little below 0 doesn't shift the film
 _AFRESH = 8  # times that reading is taken up again after an error without a packet between
+NO_ROOM = (MemoryError, BlockingIOError)  # the latter: for another thread
 BACK_S = 0.5  # times that go back by more aren't just untidy
 _SAME_DAMAGE_S = 1.0
 _PROMISED_S = 1.0  # a film that ends so much before what its header says is told of
@@ -120,7 +121,7 @@ def opened(file: BinaryIO) -> Iterator[InputContainer]:
             yield container
     except BadInputError:
         raise
-    except MemoryError as error:
+    except NO_ROOM as error:
         message = "needs more memory than a decoder is given"
         raise BadInputError(SkipReason.DECODER_FAILED, message) from error
     except (av.FFmpegError, OSError, ValueError) as error:
@@ -293,7 +294,7 @@ def packets(
                 else:
                     reached, failures = max(reached, _end_of(packet) - zero_s), 0
                 yield packet
-        except MemoryError:
+        except NO_ROOM:
             raise
         except (av.FFmpegError, ValueError):
             failures += 1

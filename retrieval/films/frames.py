@@ -23,7 +23,7 @@ from contextlib import closing
 from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO
 
-from .containers import BACK_S, Damage, opened, origin, packets, picture_track, seek
+from .containers import BACK_S, NO_ROOM, Damage, opened, origin, packets, picture_track, seek
 from .moving import is_moving, moving_frames
 from .nouns import Broken, Frame
 from .pixels import Painter, Stored
@@ -134,7 +134,7 @@ def _timed(
             continue  # some decoders look at all that they are given
         try:
             decoded = track.codec_context.decode(packet)
-        except MemoryError:
+        except NO_ROOM:
             raise
         except (av.FFmpegError, ValueError):
             damage.at(reached)

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from retrieval.schema import FloatArray
 
-from .containers import BACK_S, Damage, opened, origin, packets, seek, sound_track
+from .containers import BACK_S, NO_ROOM, Damage, opened, origin, packets, seek, sound_track
 from .moving import is_moving
 from .nouns import Broken
 from .pyav import av
@@ -170,7 +170,7 @@ def timed_sound(
     for packet in packets(container, track, zero_s, damage):
         try:
             decoded = track.codec_context.decode(packet)
-        except MemoryError:
+        except NO_ROOM:
             raise
         except (av.FFmpegError, ValueError):
             damage.at(reached)
