@@ -76,6 +76,7 @@ class Painter:
         self._stored = stored
         self._small = VideoReformatter()
         self._rgb = VideoReformatter()
+        self._turns: dict[int, tuple[bool, int]] = {}
 
     def picture(self, frame: VideoFrame) -> Picture:
         """A frame's picture, (h, w, 3) uint8."""
@@ -84,10 +85,21 @@ class Painter:
         picture = self._scaled(frame, reduced(square(*shape, stored.aspect), self._size))
         if frame.color_trc in (_PQ, _HLG):
             picture = _on_a_screen(picture, frame.color_trc)
-        mirrored, quarters = turn_of(frame)
+        mirrored, quarters = self._turn(frame)
         if mirrored:
             picture = picture[::-1]
         return np.ascontiguousarray(np.rot90(picture, -quarters))
+
+    def _turn(self, frame: VideoFrame) -> tuple[bool, int]:
+        """As `turn_of`, which is asked once.
+
+        A frame and its side data hold each other, so that one that was asked stays in memory until
+        the collector comes: of a film in 1080p that is hundreds of megabytes.
+        """
+        turn = self._turns.get(frame.rotation)
+        if turn is None:
+            turn = self._turns[frame.rotation] = turn_of(frame)
+        return turn
 
     def _scaled(self, frame: VideoFrame, size: tuple[int, int]) -> Picture:
         width, height = size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 from itertools import pairwise
 from pathlib import Path
@@ -190,6 +191,19 @@ def test_speech_is_cut_where_it_is_quiet_and_nothing_is_lost(long_film: Path) ->
     assert first.start + len(first.samples) / SPEECH_RATE == pytest.approx(second.start, abs=1e-4)
     whole = len(first.samples) + len(second.samples)
     assert whole / SPEECH_RATE == pytest.approx(130.0, abs=0.01)
+
+
+def test_no_frame_is_left_to_the_collector(long_film: Path) -> None:
+    """It comes by the number of objects, and a frame may have megabytes."""
+    gc.collect()
+    gc.disable()
+    try:
+        found = stretch(long_film, PICTURES)
+        left = gc.collect()
+    finally:
+        gc.enable()
+    assert found.drafts
+    assert left < 100  # the film has 600 frames
 
 
 def test_documents_are_those_of_all_stretches(long_film: Path) -> None:
