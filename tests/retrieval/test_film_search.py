@@ -35,8 +35,8 @@ def shots(*cosines: float) -> tuple[Part, ...]:
 FILMS = (
     Film(
         (
-            *shots(0.1, 0.8, 0.7, 0.1, 0.5),
-            Part("speech", 12, 16, 0.6, "a red boat leaves"),
+            *shots(0.1, 0.8, 0.75, 0.1, 0.5),
+            Part("speech", 12, 16, 0.3, "a red boat leaves"),
             Part("speech", 41, 44, 0.2, "the end"),
             Part("window", 10, 20, 0.3),
         )
