@@ -228,6 +228,27 @@ def test_a_recording_is_no_query_where_nothing_takes_it(ask: Indexed) -> None:
     assert "echolens encoders" in done.err
 
 
+def test_without_its_decoder_a_film_is_told_of_and_nothing_else_fails(
+    made: tuple[Path, Path], tmp_path: Path, echolens: Echolens
+) -> None:
+    (tmp_path / "away").mkdir()
+    corpus.text(tmp_path / "away" / "av.py", "raise ModuleNotFoundError(name='av')")
+    without = {"PYTHONPATH": os.pathsep.join([str(tmp_path / "away"), os.environ["PYTHONPATH"]])}
+    films, collection = made
+
+    indexed = echolens("index", films / "ship.mp4", **without)
+    cut = echolens("clip", f"{films / 'ship.mp4'}#t=1,2", "a.mp4", **without)
+    found = echolens("search", "blue", "-c", collection, "--sheet", "a.png", **without)
+
+    assert indexed.code == ExitCode.PARTLY
+    assert "1 not_installed" in indexed.err
+    assert "echolens[video]" in echolens("failures").out.decode()
+    assert cut.code == ExitCode.MISSING
+    assert "pip install 'echolens[video]'" in cut.err
+    assert found.code == ExitCode.DONE, found.err
+    assert (tmp_path / "a.png").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

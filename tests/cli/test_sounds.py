@@ -51,6 +51,8 @@ def test_words_recordings_and_both_find_a_sound(
     asked_less = ("thunder", "bird", "-s", f"2:audio:{asked}", "--modality", "audio")
     less = echolens("search", *asked_less, *FOUND, "1")
     assert _names(less) == ["storm.wav"]
+    film = media_made.film(tmp_path / "film.mp4", sounds=(THUNDER,))
+    assert _names(echolens("search", "--audio", film, *FOUND, "1")) == ["storm.wav"]
     piped = echolens("search", "--audio", "-", *FOUND, "1", stdin=storm.read_bytes())
     assert _names(piped) == ["storm.wav"]
 
