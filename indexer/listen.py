@@ -4,7 +4,8 @@ Gets: readings with sound in which somebody may speak. Gives: the same readings 
 instead. Touches: a transcriber, which loads when it is first needed. Never: a store, a file.
 
 A transcript that came with the file and has no times gets those of the words that are heard. It is
-used up stretch by stretch, so that what is left of it is all that must be known to go on.
+used up stretch by stretch, so that what is left of it is all that must be known to go on; what is
+left at the end of the file was not heard in it, and is found without a time.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class Listener:
             aligned = transcripts.align(script, segments)
             segments, script = list(aligned.segments), aligned.rest
         drafts = (*reading.drafts, *transcripts.passages_of(segments, self._room))
+        if script and reading.following is None:
+            drafts, script = (*drafts, *_untimed(script, self._room)), ""
         return replace(reading, drafts=drafts, speech=()), script
 
     def _unheard(self, reading: Reading, script: str | None) -> tuple[Reading, str | None]:
