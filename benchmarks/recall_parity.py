@@ -52,10 +52,12 @@ GRID = 2.0**12
 RANX = {
     "map": "map", "map@10": "map@10", "mrr": "mrr", "mrr@10": "mrr@10", "ndcg": "ndcg",
     "ndcg@10": "ndcg@10", "recall@10": "recall@10", "rprec": "r-precision", "r@10": "hit_rate@10",
+    "p@10": "precision@10",
 }  # fmt: skip
 IR_MEASURES = {
     "map": "AP", "map@10": "AP@10", "mrr": "RR", "mrr@10": "RR@10", "ndcg": "nDCG",
     "ndcg@10": "nDCG@10", "recall@10": "R@10", "rprec": "Rprec", "r@10": "Success@10",
+    "p@10": "P@10",
 }  # fmt: skip
 
 Row = tuple[str, str, float, float]  # (whose, what, ours, theirs)
