@@ -26,10 +26,12 @@ def test_status_tells_what_is_there(photos: Path, tmp_path: Path, echolens: Echo
     table = echolens("status")
 
     assert figures["collection"] == str(tmp_path / "collection")
-    assert figures["channels"] == {"test-hash-32/image": "hash:", "test-hash-32/text": "hash:"}
+    assert figures["channels"] == dict.fromkeys(
+        [f"test-hash-32/{modality}" for modality in ("image", "text", "video")], "hash:"
+    )
     assert figures["assets"] == {"image": 3}
     assert figures["documents"] == {"test-hash-32/image": 3, "test-hash-32/text": 1}
-    assert figures["vectors"] == figures["documents"]
+    assert figures["vectors"] == {**figures["documents"], "test-hash-32/video": 0}
     assert figures["failures"] == {"corrupt": 1}
     assert figures["fields"]["modified"] == "date"
     assert figures["bytes"] > 0

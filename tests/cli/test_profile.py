@@ -77,7 +77,7 @@ def test_shares_add_up_to_the_whole_run() -> None:
     report = IndexReport(seconds=10, stages=stages, encoded={"image": 1500})
 
     assert report.shares == pytest.approx(
-        {"read": 0.1, "decode": 0.3, "encode": 0.4, "write": 0.1, "rest": 0.1}
+        {"read": 0.1, "decode": 0.3, "listen": 0, "encode": 0.4, "write": 0.1, "rest": 0.1}
     )
     assert "1,500 pictures encoded, 150.0 a second" in list(profile(report))
 
