@@ -72,7 +72,8 @@ class WhisperEncoder(nn.Module):
         return nn.functional.linear(x, *self._pair(name, "weight", "bias"))
 
     def _normed(self, x: Tensor, name: str) -> Tensor:
-        return nn.functional.layer_norm(x, x.shape[-1:], *self._pair(name, "gamma", "beta"))
+        gamma, beta = self._pair(name, "gamma", "beta")
+        return nn.functional.layer_norm(x, gamma.shape, gamma, beta)
 
     def _pair(self, name: str, *parts: str) -> list[Any]:
         return [self.weights[_key(f"{name}/{part}")] for part in parts]
