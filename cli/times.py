@@ -10,23 +10,16 @@ import re
 
 import click
 
+from retrieval.times import clock
+
 EXAMPLES = "10:00-12:30, 90-120 (seconds), or 1:02:03.5- to the end"
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?)", re.ASCII)
 _TO = re.compile(r"\s*(?:-|–|—|\.\.)\s*")
 
 
-def clock(seconds: float) -> str:
-    """``1:02:03.4``; without hours where there are none: ``0:13.0``."""
-    tenths = round(seconds * 10)
-    hours, tenths = divmod(tenths, 36_000)
-    minutes, tenths = divmod(tenths, 600)
-    rest = f"{tenths // 10:02}.{tenths % 10}"
-    return f"{hours}:{minutes:02}:{rest}" if hours else f"{minutes}:{rest}"
-
-
 def whole(seconds: float) -> str:
     """``1:02:03``: a length, to the second."""
-    return clock(int(seconds)).partition(".")[0]
+    return clock(int(seconds), 0)
 
 
 def period(start: float, end: float) -> str:

@@ -31,12 +31,12 @@ from typing import TYPE_CHECKING
 
 from retrieval.errors import BadInputError, SkipReason, StoreUnreachableError, UsageError
 from retrieval.schema import printable
+from retrieval.times import clock
 
 from .clip_tracks import RECORDINGS, Part, Track, copied, is_lossless, pictures, sounds
 from .containers import Damage, opened, origin, packets, picture_track, seek, sound_track
 from .frames import good_frames
 from .moving import is_moving
-from .nouns import clock
 from .pyav import av
 
 if TYPE_CHECKING:
@@ -86,9 +86,9 @@ def cut(source: Path, out: Path, start: float, end: float = math.inf) -> Cut:
         StoreUnreachableError: the clip can't be written.
     """
     if not 0 <= start < end:
-        until = "the end" if end == math.inf else clock(end)
+        until = "the end" if end == math.inf else clock(end, 2)
         raise UsageError(
-            f"There is nothing from {clock(start)} to {until}.",
+            f"There is nothing from {clock(start, 2)} to {until}.",
             advice="Name a start and, after it, an end, in seconds.",
         )
     if out.exists() and out.samefile(source):
@@ -122,7 +122,7 @@ def _written(source: Path, out: Path, start: float, end: float) -> Cut:
         reached = _muxed(clip, tracks)
     if reached is None:
         raise UsageError(
-            f"There is nothing in {printable(source.name)} from {clock(start)} on.",
+            f"There is nothing in {printable(source.name)} from {clock(start, 2)} on.",
             advice="Name an earlier start.",
         )
     encoded = tuple(dict.fromkeys(track.encoded for track in tracks if track.encoded))

@@ -28,9 +28,10 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from retrieval.errors import BadInputError, SkipReason
 from retrieval.schema import printable
+from retrieval.times import clock
 
 from .moving import PIXELS, is_moving, moving_facts
-from .nouns import Broken, Facts, SubtitleTrack, clock
+from .nouns import Broken, Facts, SubtitleTrack
 from .pixels import square, turn_of
 from .pyav import Discard, Disposition
 from .pyav import av as av  # noqa: PLC0414 - who reads packets needs its errors, too
@@ -82,20 +83,20 @@ class Damage:
         if time_s < self._start:
             return
         if time_s > self._last + _SAME_DAMAGE_S:
-            self._broken.append(Broken(time_s, f"is damaged at {clock(time_s)}"))
+            self._broken.append(Broken(time_s, f"is damaged at {clock(time_s, 2)}"))
         self._last = time_s
 
     def back(self, time_s: float) -> None:
         """Times went back from there: what doesn't get beyond is left out."""
         if not self._went_back:
             self._went_back = True
-            what = f"begins anew at {clock(time_s)}; what comes after is left out as far as that"
+            what = f"begins anew at {clock(time_s, 2)}; what comes after is left out as far as that"
             self._broken.append(Broken(time_s, what))
 
     def ends(self, time_s: float, promised_s: float) -> None:
         """Reading came to the end of the file."""
         if promised_s > time_s + _PROMISED_S:
-            what = f"ends at {clock(time_s)}, though its header promises {clock(promised_s)}"
+            what = f"ends at {clock(time_s, 2)}, though its header promises {clock(promised_s, 2)}"
             self._broken.append(Broken(time_s, what))
             self._last = time_s  # that its last frame is half a one isn't news, either
 

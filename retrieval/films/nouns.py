@@ -102,12 +102,3 @@ class Facts:
     def has_audio(self) -> bool:
         """Whether there is a track of sound, be it digital silence."""
         return bool(self.audio_codec)
-
-
-def clock(time_s: float) -> str:
-    """A time for a person: ``0:03.20``, ``1:02:03.20``."""
-    hundredths = round(max(0.0, time_s) * 100)
-    minutes, rest = divmod(hundredths, 6000)
-    hours, minutes = divmod(minutes, 60)
-    seconds = f"{rest // 100:02d}.{rest % 100:02d}"
-    return f"{hours}:{minutes:02d}:{seconds}" if hours else f"{minutes}:{seconds}"

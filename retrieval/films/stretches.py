@@ -23,11 +23,12 @@ from typing import BinaryIO
 from retrieval.errors import BadInputError, SkipReason
 from retrieval.schema import Wants
 from retrieval.timed import STRETCH_S, Segment, Stretch
+from retrieval.times import clock
 
 from . import subtitles
 from .containers import facts as facts_of
 from .listening import Heard, listen
-from .nouns import Broken, Facts, clock
+from .nouns import Broken, Facts
 from .sound import sound
 from .watching import Seen, watch
 
@@ -195,6 +196,6 @@ def _warnings(
     if promised is not None and promised >= end + _PROMISED_S:
         unheard = facts.has_audio and done.heard is None
         if not (unheard and sound(file, rate=8000, start=end + 1, end=end + 2).size):
-            yield f"ends at {clock(end)}, though its header promises {clock(promised)}"
+            yield f"ends at {clock(end, 2)}, though its header promises {clock(promised, 2)}"
     if late := sum(line.start >= end + _PROMISED_S for line in said.lines):
-        yield f"has subtitles behind its end at {clock(end)}: left out ({late})"
+        yield f"has subtitles behind its end at {clock(end, 2)}: left out ({late})"

@@ -17,9 +17,10 @@ from typing import BinaryIO
 from retrieval.errors import BadInputError
 from retrieval.schema import Draft, Span
 from retrieval.timed import STRETCH_S
+from retrieval.times import clock
 
 from .frames import frames
-from .nouns import Broken, Facts, Frame, clock
+from .nouns import Broken, Facts, Frame
 from .shots import Shot, shots
 
 OVERSIZE = 2  # pictures are so many times the encoder's side, so that its own resizing stays sharp
@@ -114,7 +115,7 @@ class _Reel:
         except BadInputError as error:
             if self.latest is None:
                 raise
-            self._broken.append(Broken(self.latest, f"{error} (at {clock(self.latest)})"))
+            self._broken.append(Broken(self.latest, f"{error} (at {clock(self.latest, 2)})"))
         finally:
             close: Callable[[], None] | None = getattr(self._source, "close", None)
             if close is not None:

@@ -119,14 +119,6 @@ def silent(documents: Iterable[Document]) -> tuple[str, ...]:
     return tuple(name for kind, name in CHANNELS.items() if kinds and kind not in kinds)
 
 
-def clock(seconds: float) -> str:
-    """``1:02:03.4``; without hours where there are none: ``0:13.0``."""
-    minutes, tenths = divmod(round(seconds * 10), 600)
-    hours, minutes = divmod(minutes, 60)
-    rest = f"{tenths // 10:02}.{tenths % 10}"
-    return f"{hours}:{minutes:02}:{rest}" if hours else f"{minutes}:{rest}"
-
-
 @dataclass(frozen=True, slots=True)
 class Found:
     """A moment, and which document of each leg counts at its peak; None: none does."""

@@ -24,11 +24,12 @@ from retrieval.schema import (
     path_of,
     printable,
 )
+from retrieval.times import clock
 
 from .encode import Missing, Unread
 from .filters import Gate
 from .fusion import LegScore
-from .moments import Evidence, Moment, clock
+from .moments import Evidence, Moment
 from .timeline import Answer
 from .where import holds
 

@@ -10,28 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.times import between, clock, period, seconds_of
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [
-        (0, "0:00.0"),
-        (13, "0:13.0"),
-        (59.94, "0:59.9"),
-        (59.96, "1:00.0"),
-        (3599.97, "1:00:00.0"),
-        (3723.4, "1:02:03.4"),
-        (360_000, "100:00:00.0"),
-    ],
-)
-def test_a_time_is_shown_like_a_clock(seconds: float, shown: str) -> None:
-    assert clock(seconds) == shown
+from cli.times import between, period, seconds_of, whole
+from retrieval.times import clock
 
 
 @given(st.floats(0, 1e6))
 def test_a_time_that_is_shown_can_be_asked_for(seconds: float) -> None:
     assert seconds_of(clock(seconds)) == pytest.approx(seconds, abs=0.0501)
+
+
+def test_a_length_has_no_part_of_a_second_that_has_not_passed() -> None:
+    assert (whole(59.97), whole(3723.4)) == ("0:59", "1:02:03")
 
 
 @pytest.mark.parametrize("text", ["x", "1:75", "1:60:00", "1:2:3:4", "-3", "1e3", "nan", "٣"])

@@ -16,7 +16,6 @@ from retrieval.query.moments import (
     CUT,
     EVER,
     Moment,
-    clock,
     label,
     moments,
     overlaps,
@@ -116,14 +115,6 @@ def test_a_deep_link_has_the_seconds() -> None:
     assert moment.fragment == "t=13.0,24.5"
     assert moment.link("a film.mp4") == "a film.mp4#t=13.0,24.5"
     assert Moment(0.0415, 1e6, 1.0).fragment == "t=0.042,1000000.0"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [(0, "0:00.0"), (13.04, "0:13.0"), (59.97, "1:00.0"), (3_600, "1:00:00.0"), (90.5, "1:30.5")],
-)
-def test_times_are_shown_as_clocks_do(seconds: float, shown: str) -> None:
-    assert clock(seconds) == shown
 
 
 def test_kinds_have_words_for_persons() -> None:

@@ -12,7 +12,7 @@ import pytest
 from retrieval.errors import BadInputError, SkipReason
 from retrieval.films.containers import facts
 from retrieval.films.frames import frames
-from retrieval.films.nouns import Facts, clock
+from retrieval.films.nouns import Facts
 from tests import media_made as made
 from tests.media_made import Scene
 
@@ -176,10 +176,3 @@ def test_without_av_it_is_said_what_to_install() -> None:
     )
     assert "`av`, which is not installed" in ran.stdout
     assert "echolens[video]" in ran.stdout
-
-
-def test_times_read_like_a_clock() -> None:
-    assert clock(3.2) == "0:03.20"
-    assert clock(59.999) == "1:00.00"
-    assert clock(3723.456) == "1:02:03.46"
-    assert clock(-1) == "0:00.00"
