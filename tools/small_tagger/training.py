@@ -8,7 +8,9 @@ sounds too. A ridge regression learns which category each is of, all at once and
 three sounds a category, anything that is trained by steps learns them by heart. A softmax makes
 probabilities of its answers.
 
-The strength of the ridge and of the softmax were fixed at round numbers, not searched for.
+The strengths of the ridge and of the softmax are round numbers from a plateau. It was looked for on
+the sounds of `benchmarks/small_tagger.py`, whose figures are that much too friendly: those of the
+ridges from 0.1 to 0.3 and softmaxes from 5 to 20 differ by 0.06 in P@1 and by 0.03 in mAP.
 """
 
 from __future__ import annotations
