@@ -37,6 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import BadInputError, SkipReason
+from retrieval.timed import STRETCH_S
 
 if TYPE_CHECKING:
     from .nouns import Frame, Picture
@@ -144,7 +145,7 @@ class _Scene:
     def end_of_film(self, ends: float | None, until: float) -> float:
         """Where it ends if no frame follows: its last frame is shown as long as the one before."""
         last = self.latest + (self.gap or _USUAL_GAP_S)
-        if ends is not None and self.latest < ends <= self.latest + LONGEST_S:
+        if ends is not None and self.latest < ends <= self.latest + STRETCH_S:
             last = ends
         return max(min(last, until), self.start + 0.001)
 

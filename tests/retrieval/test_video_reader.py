@@ -270,6 +270,13 @@ def test_key_frames_are_enough_for_a_quick_look(tmp_path: Path) -> None:
     assert spans(found.drafts, "shot") == [(0.0, 4.0), (4.0, 8.0)]
 
 
+def test_one_key_frame_stands_for_all_that_follows(tmp_path: Path) -> None:
+    path = media_made.film(tmp_path / "a.mp4", [Scene(25.0)], fps=10, key_every=1000)
+    found = stretch(path, Wants(pixels=32, fast=True))
+    assert spans(found.drafts, "shot")[-1][1] == pytest.approx(25.0, abs=0.1)
+    assert found.warnings == ()
+
+
 def test_a_film_is_no_query(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="can't be a query"):
         READER.query_input(media_made.film(tmp_path / "a.mp4").read_bytes(), ALL)
