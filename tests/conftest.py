@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.encoders import plugin_path
 from tests.services.elasticsearch import ElasticsearchServer
@@ -17,6 +18,10 @@ from tests.services.process import running
 from tests.services.s3 import CREDENTIALS, S3Server
 
 ROOT = Path(__file__).parent.parent
+
+# A test says what must hold, however busy the machine is.
+settings.register_profile("without_deadline", deadline=None)
+settings.load_profile("without_deadline")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -205,7 +205,7 @@ def test_more_than_one_batch_gives_what_single_inputs_give(encoder: Encoder) -> 
         assert_same(many, np.concatenate(alone * n)[:n])
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, suppress_health_check=list(HealthCheck))
 @given(texts=st.lists(st.text(st.characters(), max_size=60), min_size=2, max_size=5))
 def test_any_batch_of_texts_gives_what_single_texts_give(
     encoder: Encoder, texts: list[str]

@@ -474,7 +474,6 @@ def test_any_sequence_agrees_with_a_dict(scheme: str, tmp_path: Path) -> None:
         settings=settings(
             max_examples=min(12, CASES[scheme].examples),
             stateful_step_count=20,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )
@@ -484,7 +483,6 @@ def test_answers_are_the_naive_ones(scheme: str, tmp_path_factory: pytest.TempPa
     @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 400), k=st.integers(1, 420))
     @settings(
         max_examples=CASES[scheme].examples,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
     )
     def agree(seed: int, n: int, k: int) -> None:

@@ -144,7 +144,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
 @given(rounds=st.lists(steps, min_size=1, max_size=3))
 @example(
     rounds=[[("caption", "sub/g.txt", "a small boat")], [("write", "sub/g.jpg", "red")]]

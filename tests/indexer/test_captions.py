@@ -325,7 +325,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=ROWS, split=st.sampled_from([None, "", "dev", "test"]))
 def test_every_caption_is_its_pictures(rows: list[tuple[str, str, str]], split: str | None) -> None:
     """Against a naive reading of the table, row by row: nothing is lost, doubled or moved."""

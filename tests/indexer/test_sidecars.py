@@ -186,7 +186,7 @@ tables = st.dictionaries(
 )
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, suppress_health_check=list(HealthCheck))
 @given(st.lists(tables, min_size=8, max_size=8))
 def test_no_sidecar_costs_its_picture(contents: list[dict[str, Any]]) -> None:
     """Whatever JSON stands beside it, a picture is indexed, and the collection is sound."""

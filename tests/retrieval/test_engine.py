@@ -265,7 +265,7 @@ QUERIES = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     items=ITEMS,
     query=QUERIES,

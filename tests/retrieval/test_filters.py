@@ -204,7 +204,6 @@ STORED_DATES = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(STORED_DATES, st.sampled_from(["=", "!=", "<", "<=", ">", ">="]), ASKED_DATES)
 def test_a_date_cut_short_is_all_that_it_names(stored: str, op: str, asked: str) -> None:
     cut = stored if len(asked) > 19 else stored[: len(asked)]
@@ -217,7 +216,6 @@ def test_a_date_cut_short_is_all_that_it_names(stored: str, op: str, asked: str)
     assert not holds(parse_where(f"taken {op} '{asked}'", FIELDS), {})
 
 
-@settings(deadline=None)
 @given(STORED_DATES, ASKED_DATES, ASKED_DATES)
 def test_between_takes_both_its_dates_whole(stored: str, low: str, high: str) -> None:
     def where(text: str) -> bool:
@@ -305,14 +303,12 @@ def sql(tree: Filter) -> str:
             return f'"{name}" {op} {literal}'
 
 
-@settings(deadline=None)
 @given(TREES, st.lists(SIGHTED, max_size=5))
 def test_parsed_sql_means_what_was_written(tree: Filter, seen: list[dict[str, FieldValue]]) -> None:
     parsed = parse_where(sql(tree), FIELDS)
     assert [holds(parsed, one) for one in seen] == [holds(tree, one) for one in seen]
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=string.printable + "海'\"", max_size=40))
 def test_any_text_is_a_filter_or_a_filter_error(text: str) -> None:
     try:
@@ -333,9 +329,7 @@ def image(number: int) -> Document:
 
 
 # One store for all examples: each example's sightings replace those of the one before.
-@settings(
-    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(TREES, st.lists(SIGHTED, min_size=4, max_size=4))
 def test_the_document_store_admits_what_holds(
     documents: DocumentStore, tree: Filter, seen: list[dict[str, FieldValue]]

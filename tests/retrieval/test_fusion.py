@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from retrieval.query import fusion
@@ -71,7 +71,6 @@ def seen_by(some: list[LegGroups]) -> set[str]:
     return {key for one in some for key in one.groups}
 
 
-@settings(deadline=None)
 @given(legs())
 def test_the_score_is_the_sum_over_the_legs(whole: list[LegGroups]) -> None:
     fused = fuse(whole, seen_by(whole))
@@ -83,7 +82,6 @@ def test_the_score_is_the_sum_over_the_legs(whole: list[LegGroups]) -> None:
         assert {one.name for one in said.legs} == {w.name for w in whole if said.key in w.groups}
 
 
-@settings(deadline=None)
 @given(legs(), st.lists(st.integers(1, 12), min_size=4, max_size=4), st.integers(1, 12))
 def test_once_settled_the_answer_is_that_of_ranking_everything(
     whole: list[LegGroups], depths: list[int], k: int
@@ -94,13 +92,11 @@ def test_once_settled_the_answer_is_that_of_ranking_everything(
     assert fused[:k] == fuse(whole, seen_by(whole))[:k]
 
 
-@settings(deadline=None)
 @given(legs())
 def test_a_search_that_has_seen_everything_is_settled(whole: list[LegGroups]) -> None:
     assert settled(fuse(whole, seen_by(whole)), whole, 100)
 
 
-@settings(deadline=None)
 @given(legs(), st.lists(st.integers(1, 12), min_size=4, max_size=4))
 def test_no_group_has_more_than_promised(whole: list[LegGroups], depths: list[int]) -> None:
     # By rank alone what a leg hasn't come to is unknown until it is whole; by score it is bounded.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.query.grouping import Best, collapse
@@ -20,7 +20,6 @@ def test_a_group_stands_where_its_best_document_stands() -> None:
     ]
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("ABCDE"), st.integers(0, 9))),
     st.sets(st.sampled_from("ABCDE")),

@@ -27,7 +27,7 @@ def _told(results: Results) -> list[tuple[object, ...]]:
     return [(hit.asset, hit.span, round(hit.score, 4), hit.document) for hit in results]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(films=FILMS)
 def test_kinds_are_as_if_nothing_else_was_there(films: list[Film]) -> None:
     spoken = [

@@ -158,7 +158,7 @@ def test_of_an_animation_the_first_frame_is_taken(tmp_path: Path, name: str) -> 
     assert np.abs(pixels.astype(int) - (255, 0, 0)).max() <= 3
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     width=st.integers(1, 700),
     height=st.integers(1, 700),
@@ -214,7 +214,7 @@ def test_a_truncated_picture_is_corrupt(tmp_path: Path, suffix: str) -> None:
     assert not ImageFile.LOAD_TRUNCATED_IMAGES
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(
     suffix=st.sampled_from([".jpg", ".png", ".gif", ".tif", ".webp", ".bmp"]),
     damage=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=8),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.errors import QueryError
@@ -110,14 +110,12 @@ PARTS = st.tuples(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(PARTS, min_size=1, max_size=5).filter(lambda ps: any(w > 0 for w, _ in ps)))
 def test_what_a_query_shows_is_the_query(parts: list[tuple[float, str]]) -> None:
     query = Query(tuple(Part(text, "text", weight) for weight, text in parts))
     assert parse_query(str(query)) == query
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_words_give_a_query_or_a_query_error(words: str) -> None:
     try:

@@ -87,7 +87,7 @@ def test_sizes_that_hold_nothing_are_refused(columns: int, tile_px: int) -> None
         contact_sheet([], columns=columns, tile_px=tile_px)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.text(max_size=200), st.text(max_size=40), st.integers(48, 160))
 def test_any_words_can_be_drawn(text: str, title: str, tile_px: int) -> None:
     tiles = [Tile(None, title, title, text), Tile(lambda: io.BytesIO(text.encode()), title, "")]

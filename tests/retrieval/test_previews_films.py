@@ -159,7 +159,7 @@ def test_tiles_and_bands_stand_in_the_order_of_the_hits(tmp_path: Path) -> None:
     assert sheet.shape[0] > rows["film"].max() + 256  # texts, in one row of their own
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.text(max_size=200), st.text(max_size=40), st.floats(0, 1e6))
 def test_any_words_and_times_can_be_drawn(text: str, title: str, length_s: float) -> None:
     strips = (

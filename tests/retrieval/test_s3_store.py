@@ -299,9 +299,7 @@ def kept(s3_session: S3Server) -> str:
     return s3_session.url()
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=_steps, ahead=st.sampled_from([1, 700, 4096, 2**20]))
 @example(steps=[("seek", 3, 2), ("read", 10), ("seek", 0, 0), ("read", -1)], ahead=700)
 def test_it_reads_and_seeks_as_a_file_does(

@@ -70,7 +70,7 @@ WORDS = [
 PROSE = st.lists(st.sampled_from([*WORDS, "x" * 40]), max_size=120).map("".join)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.one_of(PROSE, st.text(max_size=300)), st.integers(0, 60))
 def test_passages_cover_all_that_is_seen_and_never_overlap(text: str, room: int) -> None:
     cuts = list(passages(text, room))

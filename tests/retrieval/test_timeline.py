@@ -165,7 +165,7 @@ KINDS: st.SearchStrategy[frozenset[Kind]] = st.sampled_from(
 ASKED = st.builds(Asked, WHERES, BETWEEN, KINDS, st.booleans())
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(films=FILMS, asked=ASKED, k=st.integers(1, 12))
 def test_promise_4_the_k_best_moments_are_those_of_ranking_every_moment(
     films: list[Film], asked: Asked, k: int
@@ -194,7 +194,7 @@ def test_promise_4_the_k_best_moments_are_those_of_ranking_every_moment(
     assert not results.degraded
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(films=FILMS, asked=ASKED, k=st.integers(1, 6))
 def test_assets_come_with_their_best_moments_whatever_the_depth(
     films: list[Film], asked: Asked, k: int

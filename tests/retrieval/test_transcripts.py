@@ -214,7 +214,6 @@ def test_a_file_that_is_no_transcript_is_refused(
     assert caught.value.reason is reason
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(SUFFIXES),
     st.lists(
@@ -401,7 +400,7 @@ word_ = st.sampled_from(
 script_ = st.lists(word_, max_size=60).map(" ".join)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(script_, st.data())
 def test_no_word_of_the_script_is_lost_and_times_never_fall(
     script: str, data: st.DataObject

@@ -50,9 +50,7 @@ def test_only_what_lies_in_the_time_passes(opened: Opener) -> None:
     store = opened()
     sightings = [seen(1, year=2020), seen(2, year=2021)]
 
-    @settings(
-        max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-    )
+    @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.lists(DRAWN, max_size=8), TIMES, TIMES)
     def same(documents: list[Document], one: float, other: float) -> None:
         store.upsert(documents, sightings)

@@ -63,9 +63,7 @@ def test_filters_mean_what_the_naive_ones_mean(opened: Opener) -> None:
     store = opened()
     assets = st.lists(st.lists(field_maps(), max_size=2), min_size=1, max_size=5)
 
-    @settings(
-        max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-    )
+    @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(assets, st.lists(filters(), min_size=1, max_size=5))
     def same(assets: list[list[dict[str, FieldValue]]], wheres: list[Filter]) -> None:
         documents = {n: passage(n, "a dog") for n in range(len(assets))}

@@ -62,7 +62,7 @@ def test_the_difference_is_now_less_before() -> None:
     assert first.queries == 40
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     st.dictionaries(st.sampled_from("abcdef"), RANK, min_size=1),
     st.dictionaries(st.sampled_from("abcdef"), RANK, min_size=1),
@@ -154,7 +154,7 @@ def test_two_runs_that_do_not_say_what_they_measured_are_not_taken_for_the_same(
         compare(Evaluation({}, (row(GOOD),)), Evaluation({"data": {"name": "x"}}, (row(GOOD),)))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.dictionaries(st.sampled_from("abcdef"), RANK, min_size=1), st.integers(1, 20))
 def test_looking_less_deep_is_no_difference(ranks: dict[str, float], depth: int) -> None:
     def seen(depth: int) -> Evaluation:

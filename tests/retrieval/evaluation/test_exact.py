@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -28,7 +28,6 @@ def judge(relevant: list[list[int]]) -> Judged:
     return Judged(starts, np.array(flat, np.int64), np.ones(len(flat)))
 
 
-@settings(deadline=None)
 @given(vectors, vectors, st.data())
 def test_every_rank_is_that_of_sorting_everything(
     queries: list[tuple[int, ...]], corpus: list[tuple[int, ...]], data: st.DataObject

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.errors import UsageError
@@ -116,7 +116,6 @@ def test_a_file_with_an_equals_sign_is_a_file(
     assert CaptionsFile.parse("l=k=5.tsv") == CaptionsFile("k=5.tsv", "l")
 
 
-@settings(deadline=None)
 @given(chosen=st.lists(st.sampled_from(["", "en", "zh", "captions"]), min_size=1, max_size=4))
 def test_no_caption_of_any_file_is_lost(
     chosen: list[str], tmp_path_factory: pytest.TempPathFactory

@@ -7,7 +7,7 @@ from itertools import accumulate
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.errors import UsageError
@@ -86,14 +86,12 @@ def dcg(gains: list[float]) -> float:
     return sum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains, 1))
 
 
-@settings(deadline=None)
 @given(queries())
 @pytest.mark.parametrize("name", NAMES)
 def test_each_measure_is_its_definition(name: str, some: list[Query]) -> None:
     assert of(name, *some) == pytest.approx([naive(name, query) for query in some])
 
 
-@settings(deadline=None)
 @given(queries())
 def test_shares_lie_between_0_and_1_and_nothing_found_is_0(some: list[Query]) -> None:
     for measure, values in values_of(map(parse_measure, NAMES), ranks_of(some)).items():
@@ -106,7 +104,6 @@ def test_shares_lie_between_0_and_1_and_nothing_found_is_0(some: list[Query]) ->
             assert np.all(values[lost] == np.inf)
 
 
-@settings(deadline=None)
 @given(queries(), st.data())
 def test_a_slice_of_the_values_is_the_values_of_the_slice(
     some: list[Query], data: st.DataObject
@@ -122,7 +119,6 @@ def test_a_slice_of_the_values_is_the_values_of_the_slice(
     assert select(ranks, places).depth == 20
 
 
-@settings(deadline=None)
 @given(queries(), st.integers(1, 15))
 def test_a_measure_is_the_same_at_any_depth_that_reaches_its_k_and_unknown_at_others(
     some: list[Query], depth: int
@@ -138,7 +134,6 @@ def test_a_measure_is_the_same_at_any_depth_that_reaches_its_k_and_unknown_at_ot
         np.testing.assert_array_equal(values, known)
 
 
-@settings(deadline=None)
 @given(queries(), st.integers(1, 15))
 def test_what_is_deeper_than_the_ranks_counts_as_not_found_where_there_is_no_k(
     some: list[Query], depth: int
@@ -161,7 +156,6 @@ def test_ranks_are_never_cut_deeper_than_they_are(
     assert twice.ranks.tolist() == once.ranks.tolist()
 
 
-@settings(deadline=None)
 @given(queries(), st.data())
 def test_what_the_corpus_lacks_counts_as_not_found(some: list[Query], data: st.DataObject) -> None:
     missing = data.draw(st.lists(st.integers(0, 2), min_size=len(some), max_size=len(some)))

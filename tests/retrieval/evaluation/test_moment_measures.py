@@ -200,7 +200,6 @@ windows = st.tuples(times, times).map(lambda pair: (min(pair), max(pair) + 0.01)
 some = st.lists(windows, min_size=1, max_size=5)
 
 
-@settings(deadline=None)
 @given(windows, windows)
 def test_iou_is_symmetric_and_from_0_to_1(a: Window, b: Window) -> None:
     there, back = (iou(np.array([x]), np.array([y]))[0, 0] for x, y in ((a, b), (b, a)))
@@ -209,7 +208,6 @@ def test_iou_is_symmetric_and_from_0_to_1(a: Window, b: Window) -> None:
     assert iou(np.array([a]), np.array([a]))[0, 0] == pytest.approx(1)
 
 
-@settings(deadline=None)
 @given(windows, windows)
 def test_iou_counts_hundredths_of_a_second(a: Window, b: Window) -> None:
     inside = [set(range(round(x[0] * 100), round(x[1] * 100))) for x in (a, b)]
@@ -217,7 +215,6 @@ def test_iou_counts_hundredths_of_a_second(a: Window, b: Window) -> None:
     assert iou(np.array([a]), np.array([b]))[0, 0] == pytest.approx(expected, abs=1e-9)
 
 
-@settings(deadline=None)
 @given(some, st.lists(windows, max_size=12))
 def test_every_measure_is_from_0_to_1(truth: list[Window], guesses: list[Window]) -> None:
     found = one(truth, guesses)
@@ -225,7 +222,6 @@ def test_every_measure_is_from_0_to_1(truth: list[Window], guesses: list[Window]
         assert 0 <= value(name, found) <= 1
 
 
-@settings(deadline=None)
 @given(st.lists(windows, min_size=1, max_size=5, unique=True))
 def test_the_right_windows_are_perfect(truth: list[Window]) -> None:
     found = one(truth, truth)
@@ -233,14 +229,13 @@ def test_the_right_windows_are_perfect(truth: list[Window]) -> None:
     assert value("miou", found) == pytest.approx(1)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=5, unique=True))
 def test_the_right_windows_apart_from_each_other_have_full_precision(places: list[int]) -> None:
     truth: list[Window] = [(10.0 * place, 10.0 * place + 8) for place in places]
     assert {value(name, one(truth, truth)) for name in ("map@0.5", "map@0.75", "map@avg")} == {1}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(some, st.lists(windows, max_size=8), st.randoms(use_true_random=False))
 def test_the_order_of_windows_tells_nothing(
     truth: list[Window], guesses: list[Window], random: object
@@ -257,7 +252,6 @@ def test_the_order_of_windows_tells_nothing(
         )
 
 
-@settings(deadline=None)
 @given(some, st.lists(windows, min_size=1, max_size=8))
 def test_more_guesses_and_lower_thresholds_never_find_less(
     truth: list[Window], guesses: list[Window]
@@ -295,7 +289,7 @@ def precision_by_recall_levels(
     return sum(best_at) / len(truth)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(some, st.lists(windows, max_size=14), st.sampled_from(IOUS))
 def test_average_precision_by_levels_of_recall(
     truth: list[Window], guesses: list[Window], threshold: float
@@ -307,7 +301,6 @@ def test_average_precision_by_levels_of_recall(
         )
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=12),
 )

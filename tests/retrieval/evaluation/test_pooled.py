@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.evaluation import exact
@@ -48,7 +48,6 @@ def rank_in(row: FloatArray, place: int) -> float:
     return float(1 + ahead + sum(score == row[place] for score in row[:place]))
 
 
-@settings(deadline=None)
 @given(cases())
 def test_both_directions_are_one_table(
     case: tuple[FloatArray, FloatArray, IntArray, int],

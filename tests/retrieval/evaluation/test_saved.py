@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.errors import NewerFormatError, UsageError
@@ -101,7 +101,6 @@ def assert_same(one: Evaluation, other: Evaluation) -> None:
     assert replace(one, measurements=()) == replace(other, measurements=())
 
 
-@settings(deadline=None)
 @given(EVALUATIONS)
 def test_what_is_loaded_is_what_was_dumped(evaluation: Evaluation) -> None:
     text = dump(evaluation)
@@ -176,7 +175,6 @@ def test_damage_is_told(old: str, new: str) -> None:
 
 
 @given(st.data())
-@settings(deadline=None)
 def test_a_torn_file_is_told(data: st.DataObject) -> None:
     whole = dump(measured()).rstrip()
     with pytest.raises(UsageError):

@@ -43,7 +43,7 @@ def bounds(estimate: Estimate) -> tuple[float, float, float]:
     return estimate.low, estimate.value, estimate.high
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(clustered())
 def test_the_interval_holds_the_value_within_what_was_seen(
     data: tuple[Float64Array, list[str]],
@@ -58,7 +58,7 @@ def test_the_interval_holds_the_value_within_what_was_seen(
         assert estimate.value <= estimate.high <= values.max() + 1e-9
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(clustered())
 def test_the_order_of_queries_does_not_matter(data: tuple[Float64Array, list[str]]) -> None:
     values, clusters = data
@@ -211,7 +211,7 @@ def test_rsum_draws_a_picture_in_both_directions_at_once() -> None:
     assert bounds(against) == pytest.approx((300, 300, 300))  # what one loses the other wins
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(clustered())
 def test_identical_runs_do_not_differ(data: tuple[Float64Array, list[str]]) -> None:
     values, clusters = data
@@ -220,7 +220,7 @@ def test_identical_runs_do_not_differ(data: tuple[Float64Array, list[str]]) -> N
     assert bounds(test.difference) == (0, 0, 0)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(clustered())
 def test_turned_round_the_difference_changes_its_sign_alone(
     data: tuple[Float64Array, list[str]],

@@ -200,7 +200,7 @@ def test_first_timestamps_do_not_matter(tmp_path: Path) -> None:
         assert number_of(first.picture) == pytest.approx(25 * done.start, abs=1.1)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(start=st.floats(0, 2.8), length=st.floats(0.1, 1.5))
 def test_a_clip_holds_what_was_asked_for(
     film: Path, tmp_path_factory: pytest.TempPathFactory, start: float, length: float

@@ -129,7 +129,7 @@ def _whole(name: str) -> tuple[Path, list[Frame]]:
     return path, shown(path)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     name=st.sampled_from(
         ["steady.mp4", "varying.mp4", "b_frames.mkv", "late.ts", "vp9.webm", "old.avi"]

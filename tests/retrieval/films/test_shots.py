@@ -180,7 +180,7 @@ def test_memory_does_not_grow_with_the_length_of_a_shot() -> None:
     lengths=st.lists(st.floats(0.4, 14.0), min_size=1, max_size=5),
     fps=st.sampled_from([5.0, 12.5, 25.0]),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_shots_follow_each_other_within_their_limits(lengths: list[float], fps: float) -> None:
     scenes = [(max(1 / fps, length), scenery(i)) for i, length in enumerate(lengths)]
     frames = list(film(*scenes, fps=fps))

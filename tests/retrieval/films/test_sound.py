@@ -130,7 +130,7 @@ EXACT = [
 ]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(name=st.sampled_from(EXACT), start=st.floats(0, 4.5), length=st.floats(0, 2))
 def test_a_part_is_that_part_of_the_whole(name: str, start: float, length: float) -> None:
     path, whole = _whole(name)
@@ -140,7 +140,7 @@ def test_a_part_is_that_part_of_the_whole(name: str, start: float, length: float
     assert np.abs(part - expected).max(initial=0.0) < 1e-4
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(start=st.floats(0, 3.4))
 def test_in_matroska_it_is_so_up_to_its_timestamps_of_a_millisecond(start: float) -> None:
     path, whole = _whole("sweep.mka")
