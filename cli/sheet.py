@@ -15,10 +15,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from retrieval.times import clock
-
 from .hits import found_by, lacks, moments_of, place, spoken_in, telling
-from .times import whole
+from .times import clock, whole
 
 if TYPE_CHECKING:
     from retrieval import Collection, Hit, Moment, Results

@@ -10,11 +10,16 @@ import re
 
 import click
 
-from retrieval.times import clock
-
 EXAMPLES = "10:00-12:30, 90-120 (seconds), or 1:02:03.5- to the end"
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?)", re.ASCII)
 _TO = re.compile(r"\s*(?:-|–|—|\.\.)\s*")
+
+
+def clock(seconds: float, decimals: int = 1) -> str:
+    """``1:02:03.4``; see `retrieval.times`."""
+    from retrieval import times  # here, since it brings NumPy, which --help goes without
+
+    return times.clock(seconds, decimals)
 
 
 def whole(seconds: float) -> str:

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.times import between, period, seconds_of, whole
-from retrieval.times import clock
+from cli.times import between, clock, period, seconds_of, whole
 
 
 @given(st.floats(0, 1e6))
