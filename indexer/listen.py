@@ -15,14 +15,11 @@ from dataclasses import replace
 
 from retrieval import transcripts
 from retrieval.listeners import Transcriber
-from retrieval.passages import passages
+from retrieval.passages import passages, room_of
 from retrieval.schema import Draft
 from retrieval.timed import Segment, Speech
 
 from .schema import Reading
-
-_DEFAULT_TOKENS = 128  # of a passage, for an encoder that doesn't say how much it reads
-_SPECIAL_TOKENS = 2  # start and end, which encoders add
 
 
 class Listener:
@@ -33,11 +30,11 @@ class Listener:
 
         Args:
             transcriber: called when there is something to be heard.
-            tokens: that the encoder of texts reads.
+            tokens: that the encoder of texts reads; None where it doesn't say.
         """
         self._open = transcriber
         self._opened: Transcriber | None = None
-        self._room = (tokens or _DEFAULT_TOKENS) - _SPECIAL_TOKENS
+        self._room = room_of(tokens)
 
     def heard(self, reading: Reading, script: str | None) -> tuple[Reading, str | None]:
         """A reading with the passages of its speech, and what is left of the transcript.

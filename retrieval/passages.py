@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterator
 PASSAGES_VERSION = 1  # part of every recipe that cuts through here; raise it when cuts change
 
 _SMALLEST = 4  # tokens; less room than that would only make confetti
+_UNKNOWN = 128  # tokens, for an encoder that doesn't say how much it reads
+_ENDS = 2  # start and end, which encoders add
 
 # Kana, Han, Hangul, Thai and their like, full-width forms, emoji.
 _DENSE = re.compile(
@@ -54,6 +56,11 @@ def tokens(text: str) -> float:
     """An estimate of how many tokens an encoder makes of a text."""
     dense = 0 if text.isascii() else len(_DENSE.findall(text))
     return dense + (len(text) - dense) / 4
+
+
+def room_of(text_tokens: int | None) -> int:
+    """The tokens that a passage may have, for an encoder that reads so many; None: not known."""
+    return (text_tokens or _UNKNOWN) - _ENDS
 
 
 def passages(text: str, room: int) -> Iterator[Cut]:

@@ -20,13 +20,12 @@ from typing import BinaryIO, ClassVar
 from . import transcripts
 from .errors import BadInputError, NotInstalledError
 from .media import kind_of
+from .passages import room_of
 from .protocols import Limits
 from .schema import Description, Draft, SkipReason, Wants
 from .timed import Segment, Stretch
 
 SAID = {"transcripts": transcripts.TRANSCRIPTS_VERSION}  # of every recipe
-_DEFAULT_TOKENS = 128  # for an encoder that doesn't say how much it reads
-_SPECIAL_TOKENS = 2  # start and end, which encoders add
 
 
 class TimedReader:
@@ -60,10 +59,10 @@ class TimedReader:
         lines, script, odd = _said(beside)
         said = stretches.Said(lines, script)
         stretch, here = stretches.read(file, wants, start, said, pictures=self.pictures)
-        room = (wants.text_tokens or _DEFAULT_TOKENS) - _SPECIAL_TOKENS
+        passages = transcripts.passages_of(here, room_of(wants.text_tokens))
         return replace(
             stretch,
-            drafts=(*stretch.drafts, *transcripts.passages_of(here, room)),
+            drafts=(*stretch.drafts, *passages),
             warnings=(*odd, *stretch.warnings),
         )
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from retrieval.encodings import ENCODINGS_VERSION, decode_text
 from retrieval.errors import BadInputError
-from retrieval.passages import PASSAGES_VERSION, passages
+from retrieval.passages import PASSAGES_VERSION, passages, room_of
 from retrieval.protocols import Limits
 from retrieval.schema import Description, Draft, FieldValue, SkipReason, Span, Wants
 
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from pypdfium2 import PdfDocument
 
 _EXTRACT_VERSION = 1  # raise it when the extracted text changes
-_DEFAULT_TOKENS = 128  # for an encoder that doesn't say how much it reads
-_SPECIAL_TOKENS = 2  # start and end, which encoders add
 _LONGEST_TITLE = 300
 
 _PAGE_BREAK = "\f"
@@ -105,7 +103,7 @@ class TextReader:
         text = self._extract(file).text
         if not any(character.isprintable() and not character.isspace() for character in text):
             raise BadInputError(SkipReason.NO_CONTENT, "holds no text")
-        for start, end in passages(text, (wants.text_tokens or _DEFAULT_TOKENS) - _SPECIAL_TOKENS):
+        for start, end in passages(text, room_of(wants.text_tokens)):
             passage = text[start:end]
             yield Draft("passage", (passage,), Span(float(start), float(end)), passage)
 
