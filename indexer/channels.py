@@ -10,7 +10,7 @@ it. Each audio encoder makes one more, of sounds: in its own space, or in the fi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from retrieval import registry
@@ -121,11 +121,3 @@ def _add(session: Session, wanted: Manifest, new: Sequence[Channel]) -> None:
         write_probes(backends.directory, probes)
         keep_probes(backends.documents, probes)
     keep_manifest(backends, wanted)
-
-
-def audio_encoders_of(manifest: Manifest) -> Iterator[str]:
-    """The URLs of the encoders that a collection has for sounds alone."""
-    first = manifest.channels[0].encoder
-    for channel in manifest.channels:
-        if channel.encoder != first:
-            yield channel.encoder

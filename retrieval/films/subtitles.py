@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
-SUBTITLES_VERSION = 1  # raise it when other segments come out
-
 _TEXT_CODECS = frozenset({"ass", "mov_text", "srt", "ssa", "subrip", "text", "webvtt"})
 _BEFORE_S = 5.0  # read before a stretch, ...
 _BEHIND_S = 2.0  # ... and behind it: packets are not quite in order

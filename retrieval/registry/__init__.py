@@ -14,7 +14,7 @@ from typing import Any
 
 from ..abilities import SharedStore
 from ..errors import NotInstalledError, UnknownSchemeError, UsageError
-from ..listeners import Tagger, Transcriber
+from ..listeners import Transcriber
 from ..protocols import (
     AssetStore,
     DocumentStore,
@@ -97,12 +97,6 @@ def around(url: str, encoder: str) -> str:
         return url
     scheme, location = split(url)
     return f"{scheme}:{complete(location, encoder)}"
-
-
-def open_tagger(url: str, compute: Compute | None = None) -> Tagger:
-    """The tagger of a URL, its weights not yet loaded."""
-    tagger: Tagger = _open("tagger", url, compute or Compute())
-    return tagger
 
 
 def open_transcriber(url: str, compute: Compute | None = None) -> Transcriber:

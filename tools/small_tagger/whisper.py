@@ -20,7 +20,6 @@ from torch import Tensor, nn
 
 from retrieval.transcribers.whisper.names import carried_folder
 
-_HEADER = "<I"
 _TYPES = ("<f4", "i1", "<i2", "<i4", "<f2")  # by their numbers in the file
 
 
