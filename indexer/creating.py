@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -65,42 +66,72 @@ def create(  # noqa: PLR0913 - a URL each of what the manifest names
     settings = settings or load_settings()
     directory = directory_of(name, settings)
     encoder = encoder and absolute(encoder, settings)
-    asked = {"encoder": encoder, "vectors": vectors, "documents": documents, "assets": assets}
+    asked = _Asked(encoder, vectors, documents, assets, audio_encoders, transcriber)
     if (directory / NAME).exists():
-        manifest = read_manifest(directory)
-        _check_asked(directory, manifest, asked)
-        first = manifest.channels[0].encoder
-        audio_urls = [_audio_url(url, first, settings) for url in audio_encoders]
-        known = Collection(directory, settings)
-        return extend(
-            known, audio_encoders=audio_urls, transcriber=_heard_by(transcriber, settings)
-        )
-    registry.check("vector_store", vectors or settings.vectors)
-    registry.check("document_store", documents or settings.documents)
-    registry.check("asset_store", assets or settings.assets)
-    url = encoder or absolute(settings.encoder, settings)
-    audio_urls = [
-        _audio_url(u, url, settings) for u in audio_encoders or _listed(settings.audio_encoder)
-    ]
+        return _as_asked(directory, asked, settings)
+    manifest = _without_channels(asked, settings)
+    encoder = encoder or absolute(settings.encoder, settings)
+    audio_urls = _audio_urls(audio_encoders or _listed(settings.audio_encoder), encoder, settings)
     new = make_folder(directory)
     with locked(directory):
-        if (directory / NAME).exists():  # another process has made it meanwhile
-            _check_asked(directory, read_manifest(directory), asked)
+        if not (directory / NAME).exists():
+            with undone(directory, new=new):
+                channels = channels_of(encoder, audio_urls, settings.compute)
+                _make(directory, replace(manifest, channels=channels), settings)
             return Collection(directory, settings)
-        with undone(directory, new=new):
-            channels = channels_of(url, audio_urls, settings.compute)
-            write_probes(directory, probes_of(channels, settings.compute))
-            manifest = Manifest(
-                channels=channels,
-                vectors=vectors or settings.vectors,
-                documents=documents or settings.documents,
-                assets=assets or settings.assets,
-                fields=BUILT_IN,
-                transcriber=_heard_by(transcriber or settings.transcriber, settings) or "",
-            )
-            _make_stores(directory, manifest, settings)
-            write_manifest(directory, manifest)
-    return Collection(directory, settings)
+    return _as_asked(directory, asked, settings)  # another process has made it meanwhile
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a collection was asked to be; None where nothing was said. See `create`."""
+
+    encoder: str | None
+    vectors: str | None
+    documents: str | None
+    assets: str | None
+    audio_encoders: Sequence[str]
+    transcriber: str | None
+
+
+def _as_asked(directory: Path, asked: _Asked, settings: Settings) -> Collection:
+    """The collection that is there, with what may be added to it.
+
+    Raises:
+        UsageError: it is another one than was asked for.
+    """
+    manifest = read_manifest(directory)
+    _check_asked(directory, manifest, asked)
+    return extend(
+        Collection(directory, settings),
+        audio_encoders=_audio_urls(asked.audio_encoders, manifest.channels[0].encoder, settings),
+        transcriber=asked.transcriber and _transcriber_url(asked.transcriber, settings),
+    )
+
+
+def _without_channels(asked: _Asked, settings: Settings) -> Manifest:
+    """The manifest of a new collection but for its channels, which need the encoders' weights."""
+    manifest = Manifest(
+        channels=(),
+        vectors=asked.vectors or settings.vectors,
+        documents=asked.documents or settings.documents,
+        assets=asked.assets or settings.assets,
+        fields=BUILT_IN,
+    )
+    registry.check("vector_store", manifest.vectors)
+    registry.check("document_store", manifest.documents)
+    registry.check("asset_store", manifest.assets)
+    transcriber = settings.transcriber if asked.transcriber is None else asked.transcriber
+    if not transcriber:
+        return manifest
+    return replace(manifest, transcriber=_transcriber_url(transcriber, settings))
+
+
+def _make(directory: Path, manifest: Manifest, settings: Settings) -> None:
+    """Probes and stores first, the manifest last."""
+    write_probes(directory, probes_of(manifest.channels, settings.compute))
+    _make_stores(directory, manifest, settings)
+    write_manifest(directory, manifest)
 
 
 def attach(
@@ -183,17 +214,16 @@ def _moves(url: str, place: Callable[[str], Place]) -> Iterator[str]:
         yield url
 
 
-def _check_asked(directory: Path, manifest: Manifest, asked: dict[str, str | None]) -> None:
-    actual = {
-        "encoder": manifest.channels[0].encoder,
-        "vectors": manifest.vectors,
-        "documents": manifest.documents,
-        "assets": manifest.assets,
-    }
-    for role, url in asked.items():
-        if url is not None and url != actual[role]:
+def _check_asked(directory: Path, manifest: Manifest, asked: _Asked) -> None:
+    for role, url, actual in (
+        ("encoder", asked.encoder, manifest.channels[0].encoder),
+        ("vectors", asked.vectors, manifest.vectors),
+        ("documents", asked.documents, manifest.documents),
+        ("assets", asked.assets, manifest.assets),
+    ):
+        if url is not None and url != actual:
             raise UsageError(
-                f"The collection {directory} has {role} `{actual[role]}`, not the one given.",
+                f"The collection {directory} has {role} `{actual}`, not the one given.",
                 advice="Leave the option out, or make another collection with --collection.",
             )
 
@@ -204,19 +234,17 @@ def absolute(url: str, settings: Settings) -> str:
     return f"{scheme}:{registry.open_encoder(url, settings.compute).location}"
 
 
-def _audio_url(url: str, first: str, settings: Settings) -> str:
-    """The same of an encoder of sounds, which may be built around the first encoder."""
-    return absolute(registry.around(url, first), settings)
+def _audio_urls(urls: Sequence[str], first: str, settings: Settings) -> list[str]:
+    """The same of encoders of sounds, which may be built around the first encoder."""
+    return [absolute(registry.around(url, first), settings) for url in urls]
 
 
 def _listed(url: str) -> list[str]:
     return [url] if url else []
 
 
-def _heard_by(url: str | None, settings: Settings) -> str | None:
-    """The transcriber's URL as every process understands it."""
-    if not url:
-        return url
+def _transcriber_url(url: str, settings: Settings) -> str:
+    """The same of a transcriber."""
     scheme, _ = registry.split(url)
     return f"{scheme}:{registry.open_transcriber(url, settings.compute).location}"
 

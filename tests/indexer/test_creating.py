@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,26 @@ def test_a_collection_that_another_process_made_meanwhile_stays(
     with pytest.raises(EcholensError, match="vectors"):
         create("photos", vectors="faiss:", settings=settings)
     assert (tmp_path / "photos/manifest.json").is_file()
+
+
+def test_a_collection_that_another_process_made_meanwhile_gets_what_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = collections.settings(tmp_path)
+
+    def late(directory: Path) -> bool:
+        monkeypatch.setattr(making, "make_folder", make_folder)
+        create(directory, settings=settings)
+        return False
+
+    monkeypatch.setattr(making, "make_folder", late)
+    made = create("photos", audio_encoders=["tags:spectrum"], settings=settings)
+    assert [channel.modality for channel in made.manifest.channels][-1] == "audio"
+
+
+def test_no_transcriber_is_what_was_asked_for_whatever_the_setting_is(tmp_path: Path) -> None:
+    settings = replace(collections.settings(tmp_path), transcriber="whisper:base")
+    assert create("photos", transcriber="", settings=settings).manifest.transcriber == ""
 
 
 def _fails(monkeypatch: pytest.MonkeyPatch) -> None:
