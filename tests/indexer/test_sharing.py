@@ -14,7 +14,7 @@ pytest.importorskip("elasticsearch")
 from indexer import create, opening
 from indexer.creating import attach
 from indexer.opening import writing
-from indexer.sharing import keep_manifest, manifest_in, withdraw
+from indexer.sharing import keep_manifest, manifest_in, publish, withdraw
 from retrieval import registry
 from retrieval.collection import MANIFEST_RECORD, Collection
 from retrieval.document_stores.elasticsearch import ElasticsearchStore
@@ -110,7 +110,7 @@ def test_attaching_follows_a_collection_that_was_moved(
         place = Place(at, photos.directory, read_only=False)
         with closing(registry.open_document_store(place)) as store:
             if at == there:
-                opening.publish(store, moved, probes)
+                publish(store, moved, probes)
             else:
                 withdraw(store, moved)
     with pytest.raises(UsageError, match="another one"):
