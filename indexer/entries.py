@@ -22,15 +22,24 @@ from retrieval.timed import STRETCH_S
 
 from .decode import Decoder, hash_file
 from .fields import FieldTypes, fields_of
+from .ledger import chunks
 from .listen import Listener, has_unheard_speech
 from .lookahead import Pending
 from .opening import Session
 from .recipes import recipes_of, transcriber_of, wants_of
 from .removed import RemovedAssets
-from .rows import Row
+from .rows import Done, Row
 from .schema import Given, Item, Outcome, Reading, Skipped
 from .tally import Tally
-from .triage import PASSING, Changed, is_as_it_was, signature
+from .triage import (
+    PASSING,
+    Changed,
+    Transcripts,
+    is_as_it_was,
+    making,
+    signature,
+    transcripts,
+)
 from .write import REMOVED, Entry
 
 HASH_AHEAD = 32
@@ -90,6 +99,7 @@ class EntryMaker:
         }
         self._listener = Listener(transcriber_of(session), self._wants.text_tokens)
         self._fresh: dict[str, list[str]] = {}  # asset -> its files that were met but not committed
+        self._said: dict[str, Transcripts] = {}  # of those that are read, what lies beside them
         self._failed: set[str] = set()  # assets whose first file could not be used
         self._refused: set[str] = set()  # files that can't be used after all
         self._skipped: list[Row] = []
@@ -115,6 +125,7 @@ class EntryMaker:
             if entry.following is not None:
                 continue
             self._fresh.pop(entry.sighting.asset, None)
+            self._said.pop(entry.sighting.asset, None)
             self._tally.count(entry.row.outcome)
             if entry.row.message:
                 self._tally.warn(f"{printable(path_of(entry.row.uri))}: {entry.row.message}")
@@ -124,7 +135,8 @@ class EntryMaker:
         self._drop(entry.row.uri, entry.sighting.asset)
         self._refused.add(entry.row.uri)
         skipped = Skipped(entry.row.uri, error.reason, str(error))
-        self.skip(skipped, entry.row.signature, entry.known, entry.row.recipe)
+        known = self._known_by_now(entry.row.uri, entry.known) if entry.start else entry.known
+        self.skip(skipped, entry.row.signature, known, entry.row.recipe)
 
     def skip(self, skipped: Skipped, signed: str, known: Row | None, recipe: str = "") -> None:
         """Count a skipped file, and note it in the ledger unless it says so already."""
@@ -194,16 +206,39 @@ class EntryMaker:
             yield one, asset
 
     def _start(self, one: Changed, asset: str, decoder: Decoder) -> _Ahead:
-        item, recipe = one.item, self.recipes[one.item.modality]
-        known = asset in self._fresh or (
-            self._ledger.holds(asset, recipe) and bool(self._backends.documents.of_assets([asset]))
-        )
+        item, said = one.item, transcripts(signature(one.item), one.item.modality)
+        known = self._is_known(one, asset, said)
         self._fresh.setdefault(asset, []).append(item.uri)
-        done = [] if known else self._ledger.stretches(asset, recipe)
+        if said or not known:
+            self._said[asset] = said
+        done = [] if known else self._done(asset, making(self.recipes[item.modality], said))
         start, script = (done[-1].following, done[-1].script) if done else (0.0, None)
         with self._tally.waiting("decode"):  # the first one starts the processes
             pending = decoder.submit(item, None if known else self._wants, start=start)
         return _Ahead(one, asset, pending, start, script)
+
+    def _is_known(self, one: Changed, asset: str, said: Transcripts) -> bool:
+        """Whether the documents of a file's bytes are known, with what is said beside it.
+
+        A file with no transcript beside it leaves what another one of its bytes says.
+        """
+        if asset in self._fresh:
+            return said in ((), self._said.get(asset, ()))
+        item, own = one.item, one.known
+        held = own.signature if own and own.asset == asset else ""
+        if held and transcripts(held, item.modality) != said:
+            return False
+        rows = self._ledger.made(asset, self.recipes[item.modality])
+        made = any(said in ((), transcripts(row.signature, item.modality)) for row in rows)
+        return made and bool(self._backends.documents.of_assets([asset]))
+
+    def _done(self, asset: str, how: str) -> list[Done]:
+        """What an earlier run has done of a film, unless something of that is gone."""
+        done = self._ledger.stretches(asset, how)
+        for ids in chunks(id_ for stretch in done for id_ in stretch.documents):
+            if self._backends.documents.get(ids).keys() < set(ids):
+                return []
+        return done
 
     # What becomes of a file
 
@@ -273,8 +308,10 @@ class EntryMaker:
         changed = ahead.changed
         if not ahead.start:
             return changed
-        rows = self._ledger.rows([changed.item.uri])
-        return replace(changed, known=rows.get(changed.item.uri, changed.known))
+        return replace(changed, known=self._known_by_now(changed.item.uri, changed.known))
+
+    def _known_by_now(self, uri: str, known: Row | None) -> Row | None:
+        return self._ledger.rows([uri]).get(uri, known)
 
     def _drop(self, uri: str, asset: str) -> None:
         """A file of an asset can't be used after all: another one must be read for it."""
@@ -304,7 +341,8 @@ class EntryMaker:
             message="; ".join((*reading.warnings, *warnings)),
             given=given.dump(),
         )
-        stretch = ahead.start, reading.following, script
+        how = making(row.recipe, transcripts(row.signature, item.modality))
+        stretch = ahead.start, reading.following, script, how
         return Entry(sighting, reading.drafts, row, known, *stretch)
 
     def _outcome(self, uri: str, asset: str) -> Outcome:

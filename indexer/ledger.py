@@ -46,17 +46,11 @@ class Ledger:
             )
             return {row.uri: row for row in map(row_of, found)}
 
-    def holds(self, asset: str, recipe: str) -> bool:
-        """Whether an asset was indexed by this recipe from a file that still has it."""
-        with self._file.errors():
-            return (
-                self._file.connection.execute(
-                    "SELECT 1 FROM files WHERE asset = ? AND recipe = ? "
-                    "AND outcome IN ('indexed', 'duplicate') LIMIT 1",
-                    [asset, recipe],
-                ).fetchone()
-                is not None
-            )
+    def made(self, asset: str, recipe: str) -> Iterator[Row]:
+        """The rows of the files that have an asset which was indexed by this recipe."""
+        for row in self.holding(asset):
+            if row.recipe == recipe and row.outcome in ("indexed", "duplicate"):
+                yield row
 
     def holding(self, asset: str) -> Iterator[Row]:
         """The rows of the files that have an asset."""
@@ -101,16 +95,16 @@ class Ledger:
                 "SELECT asset, document, channel FROM arrivals ORDER BY asset, document"
             ).fetchall()
 
-    def stretches(self, asset: str, recipe: str) -> list[Done]:
-        """What is done of a film that was begun by a recipe, in its order."""
+    def stretches(self, asset: str, making: str) -> list[Done]:
+        """What is done of a film that was begun so, in its order; see `Done.making`."""
         with self._file.errors():
             found = self._file.connection.execute(
                 "SELECT * FROM stretches WHERE asset = ? AND recipe = ? ORDER BY start",
-                [asset, recipe],
+                [asset, making],
             )
             return [
-                Done(asset, start, recipe, following, tuple(json.loads(documents)), script)
-                for asset, start, recipe, following, documents, script in found
+                Done(asset, start, making, following, tuple(json.loads(documents)), script)
+                for asset, start, making, following, documents, script in found
             ]
 
     def check(self) -> None:
@@ -170,6 +164,18 @@ class Ledger:
         with self._file.transaction() as connection:
             connection.executemany("INSERT OR IGNORE INTO arrivals VALUES (?, ?, ?)", arriving)
 
+    def remake(self, entries: Iterable[tuple[str, str, str]]) -> None:
+        """Write down, before it happens, that (asset, recipe, URI) gets other documents.
+
+        Until that is done its documents are of two kinds, so no file of it counts as done.
+        """
+        with self._file.transaction() as connection:
+            connection.executemany(
+                "UPDATE files SET recipe = '' WHERE asset = ? AND (recipe != ? OR uri = ?) "
+                "AND outcome IN ('indexed', 'duplicate')",
+                entries,
+            )
+
     def arrived(self, rows: Iterable[Row], begun: Iterable[Done] = ()) -> None:
         """Write the rows of what is durable now; nothing is on its way any more.
 
@@ -188,12 +194,12 @@ class Ledger:
             )
             connection.executemany(
                 "DELETE FROM stretches WHERE asset = ? AND recipe != ?",
-                ((done.asset, done.recipe) for done in begun),
+                ((done.asset, done.making) for done in begun),
             )
             connection.executemany(
                 "INSERT OR REPLACE INTO stretches VALUES (?,?,?,?,?,?)",
                 (
-                    (d.asset, d.start, d.recipe, d.following, json.dumps(d.documents), d.script)
+                    (d.asset, d.start, d.making, d.following, json.dumps(d.documents), d.script)
                     for d in begun
                 ),
             )
@@ -256,6 +262,11 @@ class Ledger:
             connection.executemany(
                 "DELETE FROM rechecks WHERE asset = ?", ((asset,) for asset in assets)
             )
+
+    def forget_stretches(self, asset: str) -> None:
+        """Nothing is done any more of a film whose documents go."""
+        with self._file.transaction() as connection:
+            connection.execute("DELETE FROM stretches WHERE asset = ?", [asset])
 
     def intend_deletion(self, documents: Iterable[Document]) -> None:
         """Write down, before it happens, that these documents go, and their vectors."""

@@ -286,11 +286,15 @@ def _batches(entries: Iterable[Entry], files: int) -> Iterator[list[Entry]]:
     """Batches of so many files, or of fewer whose documents take much memory.
 
     A stretch of a film that goes on ends one: it is made durable at once, so that a run that is
-    killed has little to do again.
+    killed has little to do again. Bytes that are read anew, for what is said beside another file
+    of them, wait for the next one.
     """
     batch: list[Entry] = []
     held = 0
     for entry in entries:
+        if any(_are_readings_of_one(entry, other) for other in batch):
+            yield batch
+            batch, held = [], 0
         batch.append(entry)
         held += bytes_of(entry.drafts)
         if len(batch) >= files or held >= BATCH_BYTES or entry.following is not None:
@@ -298,3 +302,8 @@ def _batches(entries: Iterable[Entry], files: int) -> Iterator[list[Entry]]:
             batch, held = [], 0
     if batch:
         yield batch
+
+
+def _are_readings_of_one(entry: Entry, other: Entry) -> bool:
+    read = entry.drafts is not None and other.drafts is not None
+    return read and entry.sighting.asset == other.sighting.asset

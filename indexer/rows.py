@@ -45,6 +45,7 @@ class Done:
 
     Attributes:
         start: of it, in seconds.
+        making: its recipe and the transcripts beside its file, as `triage.making` says them.
         following: where to go on.
         documents: ids of its documents.
         script: what is left of a transcript without times; None where there is none.
@@ -52,7 +53,7 @@ class Done:
 
     asset: str
     start: float
-    recipe: str
+    making: str
     following: float
     documents: tuple[str, ...]
     script: str | None = None

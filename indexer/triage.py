@@ -14,6 +14,7 @@ from itertools import islice
 
 from retrieval.schema import Modality, SkipReason, path_of, printable, uri_of
 
+from .files import is_transcript
 from .ledger import CHUNK, Ledger
 from .rows import Row
 from .schema import Excluded, Item, Skipped
@@ -150,6 +151,20 @@ def signature(item: Item) -> str:
     stat = item.stat
     beside = [[os.path.basename(s.path), s.size, s.mtime_ns] for s in item.sidecars]
     return json.dumps([stat.size, stat.mtime_ns, *beside])
+
+
+Transcripts = tuple[tuple[int, int], ...]
+
+
+def transcripts(signed: str, modality: Modality) -> Transcripts:
+    """Size and time of each transcript beside a film or a recording, out of its signature."""
+    beside = json.loads(signed)[2:] if signed else []
+    return tuple(sorted((size, at) for name, size, at in beside if is_transcript(name, modality)))
+
+
+def making(recipe: str, said: Transcripts) -> str:
+    """All that decides which documents bytes become: a recipe, and transcripts beside them."""
+    return f"{recipe} {json.dumps(said)}" if said else recipe
 
 
 def is_as_it_was(row: Row) -> bool:

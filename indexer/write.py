@@ -57,6 +57,7 @@ class Entry:
         known: what it says of the same path so far.
         start, following: of a stretch, in seconds; see `timed.Stretch`.
         script: what is left of its transcript.
+        making: see `Done.making`.
     """
 
     sighting: Sighting
@@ -66,6 +67,7 @@ class Entry:
     start: float = 0.0
     following: float | None = None
     script: str | None = None
+    making: str = ""
 
     @property
     def left(self) -> str | None:
@@ -101,6 +103,11 @@ class Writer:
         """
         self._ledger.intend_arrivals((entry.sighting.asset, "", "") for entry in entries)
         self._ledger.intend_recheck({entry.left for entry in entries if entry.left})
+        self._ledger.remake(
+            (entry.sighting.asset, entry.row.recipe, entry.row.uri)
+            for entry in entries
+            if entry.drafts is not None
+        )
         kept: list[Entry] = []
         refused: list[tuple[Entry, BadInputError]] = []
         for entry in entries:
@@ -110,7 +117,7 @@ class Writer:
                 refused.append((entry, error))
             else:
                 kept.append(entry)
-        spare = {e.sighting.asset: e.drafts for e, _ in refused if e.drafts is not None}
+        spare = {e.sighting.asset: e for e, _ in refused if e.drafts is not None}
         return [_with_drafts(entry, spare) for entry in kept], refused
 
     def _keep_asset(self, sighting: Sighting) -> None:
@@ -158,7 +165,7 @@ class Writer:
         if read is None or read.following is not None:  # what it has now is not all it will have
             content |= {document.id for document in known if not document.is_caption}
         else:
-            done = self._ledger.stretches(asset, read.row.recipe)
+            done = self._ledger.stretches(asset, read.making)
             content.update(id_ for stretch in done for id_ in stretch.documents)
         captions = self.captions(asset, [*others, *(e.sighting for e in members)])
         known_ids = {document.id for document in known}
@@ -203,7 +210,7 @@ class Writer:
             if entry.following is not None:
                 asset = entry.sighting.asset
                 yield Done(
-                    asset, entry.start, entry.row.recipe, entry.following,
+                    asset, entry.start, entry.making, entry.following,
                     tuple(ids[asset]), entry.script,
                 )  # fmt: skip
 
@@ -266,6 +273,8 @@ class Writer:
         if lost:
             store.forget(sorted(lost))
         left = [s for s in sightings if s.uri not in lost]
+        if not left:
+            self._ledger.forget_stretches(asset)
         documents = store.of_assets([asset]).get(asset, [])
         if left:
             captions = {c.document.id for c in self.captions(asset, left)}
@@ -305,12 +314,13 @@ class Writer:
             self._ledger.close_deletions()
 
 
-def _with_drafts(entry: Entry, spare: Mapping[str, tuple[Draft, ...]]) -> Entry:
+def _with_drafts(entry: Entry, spare: Mapping[str, Entry]) -> Entry:
     """The entry, with what was read of another file of its bytes if that one dropped out."""
-    drafts = spare.get(entry.sighting.asset)
-    if entry.drafts is not None or drafts is None:
+    read = spare.get(entry.sighting.asset)
+    if entry.drafts is not None or read is None:
         return entry
-    return replace(entry, drafts=drafts, row=replace(entry.row, outcome="indexed"))
+    row = replace(entry.row, outcome="indexed")
+    return replace(entry, drafts=read.drafts, making=read.making, row=row)
 
 
 def _row(entry: Entry) -> Row:
