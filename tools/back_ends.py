@@ -25,7 +25,7 @@ def rows() -> Iterator[str]:
     """A line of Markdown for each back end of the registry, under the table's head."""
     yield "| role | URL | what it is | needs |"
     yield "|---|---|---|---|"
-    for role in sorted(get_args(BackEndRole), key=lambda role: role == "encoder"):
+    for role in sorted(get_args(BackEndRole), key=lambda role: not role.endswith("_store")):
         for scheme, entry in sorted(BACK_ENDS[role].items()):
             needs = f"extra `{entry.extra}`" if entry.extra else NO_SERVER
             yield f"| {role.replace('_', ' ')} | `{scheme}:` | {entry.about} | {needs} |"
