@@ -21,13 +21,13 @@ RETRY = IndexOptions(retry=True)
 
 @pytest.fixture
 def failed(media: Path, photos: Collection) -> Collection:
-    """good.png; cut.jpg, lie.jpg and sub/void.png, which fail; song.mp3, which is no failure."""
+    """good.png; cut.jpg, lie.jpg and sub/void.png, which fail; song.mid, which is no failure."""
     (media / "sub").mkdir()
     corpus.picture(media / "good.png")
     corpus.truncated(media / "cut.jpg")
     corpus.text_named(media / "lie.jpg")
     corpus.empty(media / "sub/void.png")
-    corpus.noise(media / "song.mp3")
+    corpus.noise(media / "song.mid")
     report = index([str(media)], photos)
     assert report.accounting() == "indexed 1, unchanged 0, duplicates 0, skipped 4 = 5"
     return photos
