@@ -8,12 +8,12 @@ connection while everything is here.
 from __future__ import annotations
 
 import hashlib
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from retrieval.errors import UsageError, WeightsMissingError
+from retrieval.model_files import read_json
 from retrieval.servers import hub
 
 from .names import Folder, Named, Repository
@@ -81,20 +81,6 @@ class Files:
                 with path.open("rb") as file:
                     digest.update(hashlib.file_digest(file, "sha256").digest())
         return digest.hexdigest()
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file.
-
-    Raises:
-        WeightsMissingError: it is none, or can't be read.
-    """
-    try:
-        return dict(json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise WeightsMissingError(
-            f"{path} can't be read as JSON ({error}).", advice="Copy or download it again."
-        ) from error
 
 
 def _whole(folder: Path) -> Path:

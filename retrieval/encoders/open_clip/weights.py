@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.errors import UsageError, WeightsMissingError
+from retrieval.model_files import read_json
 from retrieval.servers import hub
 
 from .names import (
@@ -169,20 +170,6 @@ class Files:
         if beside.is_file():
             return Settings(_preprocessing(read_json(beside).get("preprocess_cfg", {})), False)
         return Settings(_usual_preprocessing(self.named.model), False)
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """A JSON object from a file.
-
-    Raises:
-        WeightsMissingError: it is none, or can't be read.
-    """
-    try:
-        return dict(json.loads(file.read_bytes()))
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise WeightsMissingError(
-            f"{file} can't be read as JSON ({error}).", advice="Copy or download it again."
-        ) from error
 
 
 def _wanted(what: str, repository: str) -> hub.Wanted:
