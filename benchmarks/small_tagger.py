@@ -1,7 +1,7 @@
 """Text to audio with a real tagger, trained on the very sounds that are searched, in turns.
 
     python benchmarks/small_tagger.py                  Whisper's encoder listens
-    python benchmarks/small_tagger.py --ears mel       figures of the spectrum alone
+    python benchmarks/small_tagger.py --features mel  figures of the spectrum alone
 
 The sounds are those of `sounds.py`, few of each category. They are parted by recording (`src_file`)
 into turns; in each, a tagger learns from the others and hears what it hasn't learned from, so that
@@ -40,8 +40,8 @@ from retrieval.encoders.tags.folder import FolderTagger
 from retrieval.protocols import Limits
 from retrieval.schema import FloatArray
 from retrieval.sounds import at_rate
-from tools.small_tagger.ears import EARS, RATE
-from tools.small_tagger.training import Heard, listen, open_ears, train
+from tools.small_tagger.features import FEATURES, RATE
+from tools.small_tagger.training import Heard, listen, open_features, train
 
 PICTURES = DATA.parent / "coco-mini"
 TURNS = 4
@@ -67,7 +67,7 @@ class Turn:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--ears", choices=sorted(EARS), default="whisper")
+    parser.add_argument("--features", choices=sorted(FEATURES), default="whisper")
     parser.add_argument("--data", type=Path, default=DATA, metavar="FOLDER")
     parser.add_argument("--pictures", type=Path, default=PICTURES, metavar="FOLDER")
     options = parser.parse_args()
@@ -75,11 +75,11 @@ def main() -> None:
     warnings.simplefilter("ignore")
     print(machine())
     labelled = read(options.data)
-    ears = open_ears(options.ears)
-    heard = [listen(ears, at_rate(each, RATE)) for each in labelled.sounds]
+    features = open_features(options.features)
+    heard = [listen(features, at_rate(each, RATE)) for each in labelled.sounds]
     with tempfile.TemporaryDirectory() as folder:
-        turns = list(taken(TURNS, ears, heard, labelled, Path(folder) / "four"))
-        halves = list(taken(2, ears, heard, labelled, Path(folder) / "two"))
+        turns = list(taken(TURNS, features, heard, labelled, Path(folder) / "four"))
+        halves = list(taken(2, features, heard, labelled, Path(folder) / "two"))
     vectors = np.zeros((len(heard), turns[0].vectors.shape[1]), np.float32)
     for turn in turns:
         vectors[turn.held] = turn.vectors
@@ -90,14 +90,14 @@ def main() -> None:
 
 
 def taken(
-    turns: int, ears: Any, heard: Sequence[Heard], labelled: Labelled, folder: Path
+    turns: int, features: Any, heard: Sequence[Heard], labelled: Labelled, folder: Path
 ) -> Iterator[Turn]:
     """Each turn: learn from the others, write the folder, and listen to the turn's own."""
     of_sound = parted(labelled, turns)
     for number in range(turns):
         known, held = (np.flatnonzero((of_sound == number) == own) for own in (False, True))
         place = folder / str(number)
-        train(ears, [heard[i] for i in known], list(labelled.categories[known]), place)
+        train(features, [heard[i] for i in known], list(labelled.categories[known]), place)
         encoder = registry.open_encoder(f"tags:{place}+{INNER}")
         sounds = [labelled.sounds[i] for i in held]
         vectors = encoder.encode("audio", sounds, role="document")

@@ -63,10 +63,10 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     held = [row for row in rows if row["src_file"] == last[row["category"]]]
     known = [row for row in rows if row["src_file"] != last[row["category"]]]
     assert not {row["src_file"] for row in held} & {row["src_file"] for row in known}
-    ears = training.open_ears(request.param)
-    heard = [training.listen(ears, samples_of(AV / row["file"])) for row in known]
+    features = training.open_features(request.param)
+    heard = [training.listen(features, samples_of(AV / row["file"])) for row in known]
     folder = tmp_path_factory.mktemp("tagger") / request.param
-    training.train(ears, heard, [row["category"] for row in known], folder)
+    training.train(features, heard, [row["category"] for row in known], folder)
     files = [AV / row["file"] for row in held]
     return Trained(folder, files, [row["category"] for row in held])
 
@@ -112,18 +112,18 @@ def category_of(hit: Any, trained: Trained) -> str:
 
 
 @needs_carried
-def test_the_ears_hear_what_whisper_hears() -> None:
+def test_the_features_are_what_whisper_makes_of_a_sound() -> None:
     torch = pytest.importorskip("torch")
     ct2 = pytest.importorskip("ctranslate2")
     from retrieval.transcribers.whisper.names import carried_folder
-    from tools.small_tagger.ears import WhisperEars
+    from tools.small_tagger.features import WhisperFeatures
 
-    ears = WhisperEars().eval()
+    features = WhisperFeatures().eval()
     samples = samples_of(sorted((AV / "sounds").iterdir())[0])
-    mel = ears.mel(torch.tensor(samples)[None])
+    mel = features.mel(torch.tensor(samples)[None])
     mel = mel[: len(mel) // 2 * 2]
     whisper = ct2.models.Whisper(str(carried_folder()), compute_type="float32", intra_threads=1)
     said = whisper.encode(ct2.StorageView.from_array(mel.T[None].contiguous().numpy()))
     with torch.no_grad():
-        last = ears.encoder(mel)[-1]
+        last = features.encoder(mel)[-1]
     np.testing.assert_allclose(last, np.array(said)[0], atol=0.02)

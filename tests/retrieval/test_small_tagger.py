@@ -17,11 +17,11 @@ from retrieval.schema import FloatArray
 from tests import media_made
 from tools.small_tagger import __main__ as command
 from tools.small_tagger import training
-from tools.small_tagger.ears import RATE, LogMel, loud
+from tools.small_tagger.features import RATE, LogMel, loud
 
 PITCHES = {"low hum": 120, "whistle": 2_000, "hiss of steam": 6_000}
 TAKES = (0.97, 1.0, 1.03)  # a class's pitches lie so far apart
-EARS = "mel"
+FEATURES = "mel"
 
 
 def tone(hertz: float, seconds: float = 2.0) -> FloatArray:
@@ -42,7 +42,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 media_made.recording(path, tone(hertz * take), rate=RATE)
                 writer.writerow((path.name, name))
     with pytest.MonkeyPatch.context() as patch:
-        line = ["small_tagger", str(place / "sounds.csv"), str(place / "made"), "--ears", EARS]
+        line = [
+            "small_tagger",
+            str(place / "sounds.csv"),
+            str(place / "made"),
+            "--features",
+            FEATURES,
+        ]
         patch.setattr(sys, "argv", line)
         command.main()
     return place / "made"
@@ -63,16 +69,16 @@ def test_it_names_tones_that_it_has_not_heard(folder: Path) -> None:
 
 
 def test_the_model_says_what_was_learned(tmp_path: Path) -> None:
-    ears = training.open_ears(EARS)
+    features = training.open_features(FEATURES)
     sounds = [tone(hertz * take) for hertz in PITCHES.values() for take in TAKES]
-    heard = [training.listen(ears, sound) for sound in sounds]
+    heard = [training.listen(features, sound) for sound in sounds]
     head = training.learn(heard, [name for name in PITCHES for _ in TAKES])
 
-    folder = training.write(tmp_path / "made", ears, head, np.full(3, 1 / 3, np.float32))
+    folder = training.write(tmp_path / "made", features, head, np.full(3, 1 / 3, np.float32))
 
     asked = tone(700, 5.0)
     exported = FolderTagger(str(folder)).probabilities(asked)[0]
-    expected = head.probabilities(training.listen(ears, asked))
+    expected = head.probabilities(training.listen(features, asked))
     np.testing.assert_allclose(exported, expected, atol=1e-4)
 
 
@@ -84,6 +90,6 @@ def test_what_lies_behind_a_sound_says_nothing_of_it() -> None:
 
     assert frames[:98].all()
     assert not frames[104:].any()
-    ears = training.open_ears(EARS)
-    short, long = (training.listen(ears, tone(2_000, s)) for s in (1.0, 1.2))
+    features = training.open_features(FEATURES)
+    short, long = (training.listen(features, tone(2_000, s)) for s in (1.0, 1.2))
     np.testing.assert_allclose(short.whole, long.whole, atol=0.15)

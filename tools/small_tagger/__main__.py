@@ -18,29 +18,29 @@ import torch
 from retrieval.films.sound import sound
 from retrieval.transcribers.whisper.names import carried_folder
 
-from .ears import EARS, RATE
-from .training import SECONDS, listen, open_ears, train
+from .features import FEATURES, RATE
+from .training import SECONDS, listen, open_features, train
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("table", type=Path)
     parser.add_argument("folder", type=Path, help="is made")
-    parser.add_argument("--ears", choices=sorted(EARS), default="whisper")
+    parser.add_argument("--features", choices=sorted(FEATURES), default="whisper")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    if options.ears == "whisper":
+    if options.features == "whisper":
         carried_folder()
     with options.table.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    ears = open_ears(options.ears)
+    features = open_features(options.features)
     heard = []
     for row in rows:
         with (options.table.parent / row["file"]).open("rb") as file:
-            heard.append(listen(ears, sound(file, rate=RATE, end=SECONDS)))
+            heard.append(listen(features, sound(file, rate=RATE, end=SECONDS)))
     categories = [row["category"] for row in rows]
-    train(ears, heard, categories, options.folder)
+    train(features, heard, categories, options.folder)
     print(f"{options.folder}: {len(set(categories))} classes, learned from {len(rows)} sounds")
 
 

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from retrieval.schema import FloatArray
 
-from .ears import EARS, RATE
+from .features import FEATURES, RATE
 
 SECONDS = 5
 RIDGE = 0.1
@@ -44,7 +44,7 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Heard:
-    """A sound as the ears heard it.
+    """The features of a sound.
 
     Attributes:
         whole: (2d,) of all its loud frames.
@@ -72,20 +72,22 @@ class Head:
 class Tagger(nn.Module):
     """(1, n) samples to (1, classes) probabilities."""
 
-    def __init__(self, ears: nn.Module, head: Head) -> None:
+    def __init__(self, features: nn.Module, head: Head) -> None:
         super().__init__()
-        self.ears = ears
+        self.features = features
         self.weight = nn.Parameter(torch.tensor(head.weight), requires_grad=False)
         self.bias = nn.Parameter(torch.tensor(head.bias), requires_grad=False)
 
     def forward(self, samples: Tensor) -> Tensor:
-        answers = nn.functional.linear(pooled(*self.ears(samples))[None], self.weight, self.bias)
+        answers = nn.functional.linear(
+            pooled(*self.features(samples))[None], self.weight, self.bias
+        )
         return (SHARPNESS * answers).softmax(dim=1)
 
 
-def open_ears(name: str) -> nn.Module:
+def open_features(name: str) -> nn.Module:
     """``whisper`` or ``mel``."""
-    return EARS[name]().eval()
+    return FEATURES[name]().eval()
 
 
 def fitted(samples: FloatArray) -> FloatArray:
@@ -95,9 +97,9 @@ def fitted(samples: FloatArray) -> FloatArray:
 
 
 @torch.no_grad()
-def listen(ears: nn.Module, samples: FloatArray) -> Heard:
-    """What the ears make of (n,) samples at 16 kHz, of which the first five seconds count."""
-    frames, loud = ears(torch.tensor(fitted(samples))[None])
+def listen(features: nn.Module, samples: FloatArray) -> Heard:
+    """The features of (n,) samples at 16 kHz, of which the first five seconds count."""
+    frames, loud = features(torch.tensor(fitted(samples))[None])
     so_far = loud.cumsum(dim=0)
     first = loud * (so_far <= (so_far[-1] / 2).ceil())
     second = loud * (so_far > (so_far[-1] / 2).floor())
@@ -129,13 +131,13 @@ def learn(heard: Sequence[Heard], categories: Sequence[str]) -> Head:
     return Head(names, weight.astype(np.float32), bias.astype(np.float32))
 
 
-def write(folder: Path, ears: nn.Module, head: Head, means: FloatArray) -> Path:
+def write(folder: Path, features: nn.Module, head: Head, means: FloatArray) -> Path:
     """Write the folder that `tags:` takes; means: how probable each class is on average."""
     folder.mkdir(parents=True, exist_ok=True)
     example = torch.zeros(1, SECONDS * RATE)
     with _quietly(), torch.no_grad():
         torch.onnx.export(
-            Tagger(ears, head).eval(),
+            Tagger(features, head).eval(),
             (example,),
             str(folder / "model.onnx"),
             input_names=["samples"],
@@ -151,11 +153,13 @@ def write(folder: Path, ears: nn.Module, head: Head, means: FloatArray) -> Path:
     return folder
 
 
-def train(ears: nn.Module, heard: Sequence[Heard], categories: Sequence[str], folder: Path) -> Path:
+def train(
+    features: nn.Module, heard: Sequence[Heard], categories: Sequence[str], folder: Path
+) -> Path:
     """Learn from sounds and write the folder; the means are those over the sounds themselves."""
     head = learn(heard, categories)
     means = np.mean([head.probabilities(each) for each in heard], axis=0)
-    return write(folder, ears, head, np.asarray(means, np.float32))
+    return write(folder, features, head, np.asarray(means, np.float32))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What turns samples into frames of numbers that sounds can be told apart by.
+"""Features: what turns samples into frames of numbers that sounds can be told apart by.
 
 Gets: samples at 16 kHz, as (1, n). Gives: a module each; its ``forward`` gives frames (t, d) and
 which of them are loud (t,), 1 or 0. Touches: nothing. Never: learns.
@@ -52,7 +52,7 @@ def loud(mel: Tensor) -> Tensor:
     return (power > power.max() - LOUD).float()
 
 
-class MelEars(nn.Module):
+class MelFeatures(nn.Module):
     """The spectrum itself, and how much it changes from frame to frame."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class MelEars(nn.Module):
         return torch.cat([mel[1:], changes], dim=1), loud(mel)[1:]
 
 
-class WhisperEars(nn.Module):
+class WhisperFeatures(nn.Module):
     """All layers of Whisper's encoder side by side: none of them alone tells sounds apart best."""
 
     def __init__(self) -> None:
@@ -80,4 +80,4 @@ class WhisperEars(nn.Module):
         return torch.cat(self.encoder(mel), dim=1), loud(mel)[::2]
 
 
-EARS: dict[str, type[nn.Module]] = {"mel": MelEars, "whisper": WhisperEars}
+FEATURES: dict[str, type[nn.Module]] = {"mel": MelFeatures, "whisper": WhisperFeatures}
