@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -118,13 +118,12 @@ def film(
     """
     video_codec, audio_codec = SUFFIX_CODECS[path.suffix]
     stamps = times if times is not None else _regular(scenes, fps)
+    base = Fraction(1, round(fps)) if path.suffix == ".avi" else Fraction(1, 12_800)
     with av.open(str(path), "w", options=options or {}) as out:
         out.metadata.update(metadata or {})
         picture = out.add_stream(codec or video_codec, rate=Fraction(fps).limit_denominator(1001))
         picture.width, picture.height, picture.pix_fmt = *size, pix_fmt
-        picture.gop_size = key_every
-        base = Fraction(1, round(fps)) if path.suffix == ".avi" else Fraction(1, 12_800)
-        picture.codec_context.time_base = base
+        picture.gop_size, picture.codec_context.time_base = key_every, base
         picture.options = {"preset": preset, "sc_threshold": "0"}
         if rotation or mirrored:
             picture.set_display_rotation(-rotation, hflip=mirrored)
@@ -133,13 +132,8 @@ def film(
         tracks = [_sound_stream(out, audio_codec, rate, sound) for sound in sounds]
         for number, track in enumerate(tracks):
             track.disposition = _DEFAULT if number == default_sound else 0
-        for number, time_s in enumerate(stamps):
-            image = numbered(_shown_at(scenes, time_s, size), number)
-            frame = av.VideoFrame.from_ndarray(np.asarray(image), format="rgb24")
-            frame = frame.reformat(format=pix_fmt)
-            frame.pts, frame.time_base = round((time_s + shift) / base), base
-            out.mux(picture.encode(frame))
-        out.mux(picture.encode(None))
+        images = (_shown_at(scenes, time_s, size) for time_s in stamps)
+        _encode_pictures(out, picture, images, [round((s + shift) / base) for s in stamps])
         for track, sound in zip(tracks, sounds, strict=True):
             _encode_sound(out, track, sound, rate, shift + sound_starts)
     return path
@@ -349,6 +343,18 @@ def _picture(scene: Scene, size: tuple[int, int]) -> Image.Image:
     if scene.colour is None:
         return Image.new("RGB", size)
     return pattern(scene.colour, size, scene.seed)
+
+
+def _encode_pictures(
+    out: av.container.OutputContainer, picture, images: Iterable[Image.Image], stamps: Sequence[int]
+) -> None:
+    """Frames with their numbers drawn in, at timestamps in the stream's own base."""
+    for number, (image, stamp) in enumerate(zip(images, stamps, strict=True)):
+        frame = av.VideoFrame.from_ndarray(np.asarray(numbered(image, number)), format="rgb24")
+        frame = frame.reformat(format=picture.pix_fmt)
+        frame.pts, frame.time_base = stamp, picture.codec_context.time_base
+        out.mux(picture.encode(frame))
+    out.mux(picture.encode(None))
 
 
 def _sound_stream(out: av.container.OutputContainer, codec: str, rate: int, sound: Samples):
