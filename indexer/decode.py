@@ -128,6 +128,10 @@ class Decoder:
                 SkipReason.DECODER_FAILED, f"its decoder failed: {type(error).__name__}: {error}"
             ) from error
 
+    def abandon(self, pending: Pending) -> None:
+        """Nobody waits for a reading any more."""
+        self._ahead.abandon(pending)
+
     def __enter__(self) -> Self:
         return self
 

@@ -31,15 +31,7 @@ from .removed import RemovedAssets
 from .rows import Done, Row
 from .schema import Given, Item, Outcome, Reading, Skipped
 from .tally import Tally
-from .triage import (
-    PASSING,
-    Changed,
-    Transcripts,
-    is_as_it_was,
-    making,
-    signature,
-    transcripts,
-)
+from .triage import PASSING, Changed, Transcripts, is_as_it_was, making, signature, transcripts
 from .write import REMOVED, Entry
 
 HASH_AHEAD = 32
@@ -211,7 +203,7 @@ class EntryMaker:
         self._fresh.setdefault(asset, []).append(item.uri)
         if said or not known:
             self._said[asset] = said
-        done = [] if known else self._done(asset, making(self.recipes[item.modality], said))
+        done = [] if known else self._done(asset, making(self.recipes[item.modality], item))
         start, script = (done[-1].following, done[-1].script) if done else (0.0, None)
         with self._tally.waiting("decode"):  # the first one starts the processes
             pending = decoder.submit(item, None if known else self._wants, start=start)
@@ -247,12 +239,14 @@ class EntryMaker:
         uri, said = ahead.changed.item.uri, _said_before(ahead)
         goes_on = True
         while goes_on:
+            following: _Ahead | None = None
             try:
                 reading = self._read(ahead, decoder)
                 following = self._begin_next(ahead, reading, decoder)
                 reading, script = self._heard(reading, ahead.script)
-                _check_content(reading, ahead.start)
+                self._check_content(ahead, reading)
             except BadInputError as error:
+                _abandon(following, decoder)
                 self._drop(uri, ahead.asset)
                 self._refuse(self._as_known(ahead), error)
                 return
@@ -262,6 +256,8 @@ class EntryMaker:
             goes_on = following is not None and uri not in self._refused
             if following is not None:
                 ahead = replace(following, script=script)
+        if uri in self._refused:
+            _abandon(following, decoder)
 
     def _read(self, ahead: _Ahead, decoder: Decoder) -> Reading:
         """Wait for what was begun.
@@ -303,6 +299,20 @@ class EntryMaker:
         with self._tally.working("listen"):
             return self._listener.heard(reading, script)
 
+    def _check_content(self, ahead: _Ahead, reading: Reading) -> None:
+        """Refuse a film or a recording of which nothing could be found from end to end."""
+        ends = reading.following is None and not reading.is_gap and (ahead.start or reading.media_s)
+        if not ends or reading.drafts != () or reading.captions:
+            return
+        item = ahead.changed.item
+        how = making(self.recipes[item.modality], item)
+        done = self._ledger.stretches(ahead.asset, how) if ahead.start else []
+        if any(stretch.documents for stretch in done):
+            return
+        is_heard = self._wants.speech or self._wants.sample_rate is not None
+        why = "is silent" if is_heard else "needs an --audio-encoder or a --transcriber"
+        raise BadInputError(SkipReason.NO_CONTENT, f"nothing of it could be found: it {why}")
+
     def _as_known(self, ahead: _Ahead) -> Changed:
         """With what the ledger says by now of a film that was begun."""
         changed = ahead.changed
@@ -341,8 +351,7 @@ class EntryMaker:
             message="; ".join((*reading.warnings, *warnings)),
             given=given.dump(),
         )
-        how = making(row.recipe, transcripts(row.signature, item.modality))
-        stretch = ahead.start, reading.following, script, how
+        stretch = ahead.start, reading.following, script, making(row.recipe, item)
         return Entry(sighting, reading.drafts, row, known, *stretch)
 
     def _outcome(self, uri: str, asset: str) -> Outcome:
@@ -364,14 +373,10 @@ def _said_before(ahead: _Ahead) -> Mapping[str, None]:
     return {known.message: None} if ahead.start and known and known.message else {}
 
 
-def _check_content(reading: Reading, start: float) -> None:
-    """Refuse a film or a recording of which nothing could be found."""
-    whole = start == 0 and reading.following is None and reading.media_s > 0
-    if whole and reading.drafts == () and not reading.captions:
-        raise BadInputError(
-            SkipReason.NO_CONTENT,
-            "nothing of it could be found: it needs an --audio-encoder or a --transcriber",
-        )
+def _abandon(ahead: _Ahead | None, decoder: Decoder) -> None:
+    """Nobody waits any more for what was begun."""
+    if ahead is not None:
+        decoder.abandon(ahead.pending)
 
 
 def _gap(described: Reading, ahead: _Ahead, error: BadInputError) -> Reading:

@@ -81,6 +81,14 @@ class LookAhead:
             self._held -= reading.bytes
         self._go_on()
 
+    def abandon(self, pending: Pending) -> None:
+        """Nobody waits for a reading any more: it takes no room once it is there."""
+        pending.add_done_callback(self._release_abandoned)
+
+    def _release_abandoned(self, pending: Pending) -> None:
+        if not pending.cancelled() and pending.exception() is None:
+            self.release(pending.result())
+
     def _go_on(self) -> None:
         with self._lock:
             while (

@@ -16,7 +16,7 @@ from retrieval.listeners import Transcriber
 from retrieval.manifest import Manifest
 from retrieval.protocols import Limits
 from retrieval.query.backends import Backends
-from retrieval.schema import INPUT_OF_MODALITY, Modality, Wants
+from retrieval.schema import INPUT_OF_MODALITY, Modality, Sighting, Wants
 
 from .opening import Session
 
@@ -65,6 +65,12 @@ def recipes_of(manifest: Manifest, limits: Limits, *, fast: bool = False) -> Map
         ).hexdigest()[:16]
         for modality, entry in registry.MODALITIES.items()
     }  # fmt: skip
+
+
+def is_timed(sighting: Sighting) -> bool:
+    """Whether it is one of a film or a recording, of which a caption may be all that is found."""
+    entry = registry.MODALITIES.get(str(sighting.fields.get("modality", "")))  # type: ignore[call-overload]
+    return entry is not None and bool(entry.timed)
 
 
 def transcriber_of(session: Session) -> Callable[[], Transcriber] | None:

@@ -162,8 +162,9 @@ def transcripts(signed: str, modality: Modality) -> Transcripts:
     return tuple(sorted((size, at) for name, size, at in beside if is_transcript(name, modality)))
 
 
-def making(recipe: str, said: Transcripts) -> str:
-    """All that decides which documents bytes become: a recipe, and transcripts beside them."""
+def making(recipe: str, item: Item) -> str:
+    """All that decides which documents a file becomes: a recipe, and transcripts beside it."""
+    said = transcripts(signature(item), item.modality)
     return f"{recipe} {json.dumps(said)}" if said else recipe
 
 

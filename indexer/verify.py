@@ -49,6 +49,7 @@ from .lease import RECORD
 from .ledger import chunks
 from .mending import Copies, Mending
 from .opening import Session, locked, looking, prove_encoders, undisturbed, writing
+from .recipes import is_timed
 from .report import VerifyReport
 from .salvage import Salvage
 from .sharing import hosts_of
@@ -282,7 +283,7 @@ class _Check:
     ) -> Iterator[str]:
         known = {document.id for document in documents}
         captions = self.writer.captions(sighting.asset, [sighting])
-        if all(document.is_caption for document in documents):
+        if all(d.is_caption for d in documents) and not (documents and is_timed(sighting)):
             yield "has no document"
         if any(caption.document.id not in known for caption in captions):
             yield "lacks the document of a caption"
@@ -352,8 +353,7 @@ class _Check:
             encoder = backends.encoder(channel)
             vectors = backends.vectors[channel.key].get(self.samples[channel.key])
             documents = self._documents(list(vectors))
-            wants = encoder.wants
-            inputs = {n: value for n, d in documents.items() for value in self._input(d, wants)}
+            inputs = {n: v for n, d in documents.items() for v in self._input(d, encoder.wants)}
             if not inputs:
                 continue
             seen = self._seen(documents.values())

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from indexer import IndexOptions, create, index, verify
@@ -23,7 +24,7 @@ from tests import collections
 pytest.importorskip("av")
 pytest.importorskip("scenedetect")
 
-from tests.media_made import SCENES, Scene, film
+from tests.media_made import SCENES, Scene, film, recording
 
 SRT = "1\n00:00:0{0},000 --> 00:00:0{1},000\n{2}\n"
 
@@ -250,3 +251,25 @@ def test_no_stretch_is_remembered_of_what_is_gone(tmp_path: Path, shown: Path) -
     with closing(Ledger(collection.directory, read_only=True)) as ledger:
         connection = ledger._file.connection
         assert connection.execute("SELECT count(*) FROM stretches").fetchone() == (0,)
+
+
+def test_a_film_of_which_only_its_caption_is_found_is_no_damage(
+    tmp_path: Path, media: Path
+) -> None:
+    recording(media / "a.wav", np.zeros(8000, np.float32), rate=8000)
+    (media / "a.json").write_text('{"caption": "silence in a church"}')
+    collection = _made(tmp_path / "home")
+    assert index([media], collection).indexed == 1
+    assert not verify(collection).problems
+
+
+def test_a_long_recording_of_nothing_has_no_content(tmp_path: Path, media: Path) -> None:
+    silence = np.zeros(round(2.5 * STRETCH_S * 8000), np.float32)
+    recording(media / "a.wav", silence, rate=8000)
+    settings = collections.settings(tmp_path / "home")
+    collection = create("films", settings=settings, audio_encoders=["tags:spectrum"])
+    report = index([media], collection)
+    assert dict(report.skipped) == {SkipReason.NO_CONTENT: 1}
+    assert collections.contents(collection).sightings == []
+    assert not verify(collection).problems
+    assert dict(index([media], collection).skipped) == {SkipReason.NO_CONTENT: 1}

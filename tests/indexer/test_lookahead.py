@@ -133,3 +133,16 @@ def test_all_come_in_order_and_within_the_room(
 )
 def test_files_fill_whole_batches_of_the_encoder(sizes: list[int], files: int) -> None:
     assert whole_batches(sizes, 64) == files
+
+
+def test_an_abandoned_reading_takes_no_room() -> None:
+    pool = _Pool()
+    ahead = LookAhead(pool.start, under_way=1, room=100)
+    ahead.abandon(ahead.submit(_item("a"), None, at_once=True))
+    ahead.abandon(ahead.submit(_item("b"), None, at_once=True))
+    later = ahead.submit(_item("c"), None)
+    pool.tasks["a"].set_result(_reading(200))
+    pool.tasks["b"].set_exception(CancelledError())
+    assert pool.started == ["a", "b", "c"]
+    pool.tasks["c"].set_result(_reading(1))
+    assert later.done()
