@@ -52,24 +52,24 @@ def build(folder: Path, *, fused: bool = False, seed: int = 0) -> Path:
 
     fusion = {"enable_fusion": True, "fusion_type": "aff_2d"} if fused else {}
     config = ClapConfig(text_config=_TEXT, audio_config={**_AUDIO, **fusion}, projection_dim=DIM)
-    ears = ClapFeatureExtractor(truncation="fusion" if fused else "rand_trunc")
+    extractor = ClapFeatureExtractor(truncation="fusion" if fused else "rand_trunc")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         module = ClapModel(config)
         with torch.no_grad():
             for parameter in module.parameters():
                 parameter.add_(torch.randn_like(parameter) * NOISE)
-        _settle(module, spectra(ears))
+        _settle(module, spectra(extractor))
     module.save_pretrained(folder)
-    ears.save_pretrained(folder)
+    extractor.save_pretrained(folder)
     _tokenizer().save_pretrained(folder)
     return folder
 
 
-def spectra(ears: Any) -> Any:
+def spectra(extractor: Any) -> Any:
     """What a model is given of the built-in sounds' first ten seconds."""
-    heard = [at_rate(sound, RATE)[: ears.nb_max_samples] for sound in probe_inputs("audio")]
-    return ears(heard, sampling_rate=RATE, return_tensors="pt")["input_features"].float()
+    heard = [at_rate(sound, RATE)[: extractor.nb_max_samples] for sound in probe_inputs("audio")]
+    return extractor(heard, sampling_rate=RATE, return_tensors="pt")["input_features"].float()
 
 
 def _settle(module: Any, sounds: Any) -> None:

@@ -151,12 +151,12 @@ class ClapEncoder:
 
     def _windows(self, sounds: Sequence[Sound], owners: list[int]) -> Iterator[FloatArray]:
         """Each sound's windows; `owners` gets the number of the sound that each is of."""
-        ears = self._loaded.ears
+        extractor = self._loaded.extractor
         for number, sound in enumerate(sounds):
-            samples = at_rate(sound, ears.sampling_rate)
+            samples = at_rate(sound, extractor.sampling_rate)
             if not len(samples):
                 samples = np.zeros(1, np.float32)
-            for window in windows(samples, ears.nb_max_samples):
+            for window in windows(samples, extractor.nb_max_samples):
                 owners.append(number)
                 yield window
 

@@ -1,4 +1,4 @@
-"""A model that is ready: transformers' ClapModel with its weights, its ears, its tokenizer.
+"""A model that is ready: transformers' ClapModel with its weights, feature extractor and tokenizer.
 
 Gets: `Files` and a `Compute`. Gives: `Loaded`. Touches: the files. Never: random weights, a
 connection.
@@ -33,7 +33,7 @@ _TOKENIZED = (
     "海浪拍打岩石的声音。",
 )
 _MADE_ANEW = ("relative_position_index", "position_ids", "token_type_ids")
-_HEARS = (
+_PREPARED_BY = (
     "feature_size",
     "sampling_rate",
     "hop_length",
@@ -54,14 +54,14 @@ class Loaded:
 
     Attributes:
         module: transformers' ClapModel, on its device and in its precision.
-        ears: its ClapFeatureExtractor.
+        extractor: its ClapFeatureExtractor.
         tokenizer: its tokenizer.
         device, dtype: of what goes into the module.
         fingerprint: SHA-256 of tensors (as fp32), preprocessing and tokenizer.
     """
 
     module: Any
-    ears: Any
+    extractor: Any
     tokenizer: Any
     device: str
     dtype: Any
@@ -71,7 +71,9 @@ class Loaded:
         """(n, dim) float32, norm 1, of windows no longer than the model takes at once."""
         import torch
 
-        told = self.ears(list(windows), sampling_rate=self.ears.sampling_rate, return_tensors="np")
+        told = self.extractor(
+            list(windows), sampling_rate=self.extractor.sampling_rate, return_tensors="np"
+        )
         spectra = torch.from_numpy(np.asarray(told["input_features"], np.float32))
         # None is longer than a window. Left to itself, the extractor picks one by chance that is.
         longer = torch.zeros((len(windows), 1), dtype=torch.bool, device=self.device)
@@ -107,8 +109,11 @@ def load(files: Files, compute: Compute, tokenizer: Any) -> Loaded:
 
         torch.set_num_threads(compute.threads)
     with quiet():
-        module, ears = _module(files), _ears(files)
-    about = [{key: getattr(ears, key) for key in _HEARS}, tokenizer(list(_TOKENIZED)).input_ids]
+        module, extractor = _module(files), _extractor(files)
+    about = [
+        {key: getattr(extractor, key) for key in _PREPARED_BY},
+        tokenizer(list(_TOKENIZED)).input_ids,
+    ]
     fingerprint = _fingerprint(module.state_dict(), about)
     dtype = dtype_of(compute)
     try:
@@ -117,7 +122,7 @@ def load(files: Files, compute: Compute, tokenizer: Any) -> Loaded:
         if is_out_of_memory(error):
             raise too_small(compute.device, f"`clap:{files.named}`") from error
         raise
-    return Loaded(module, ears, tokenizer, compute.device, dtype, fingerprint)
+    return Loaded(module, extractor, tokenizer, compute.device, dtype, fingerprint)
 
 
 def load_tokenizer(files: Files) -> Any:
@@ -179,7 +184,7 @@ def _module(files: Files) -> Any:
     return module
 
 
-def _ears(files: Files) -> Any:
+def _extractor(files: Files) -> Any:
     from transformers import ClapFeatureExtractor
 
     try:
