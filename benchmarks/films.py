@@ -31,7 +31,7 @@ from indexer import IndexOptions, create, index
 from retrieval import Collection, open_collection
 from retrieval.evaluation.moment_measures import moment_values, parse_moment_measure, scored
 from retrieval.evaluation.moments import Guess, MomentQuery, Window
-from retrieval.query.parse import Part, Query, parse_query
+from retrieval.query.parse import Query, parse_query, spoken_query
 from retrieval.query.present import Hit
 from retrieval.schema import Span
 
@@ -141,7 +141,7 @@ def short_films(data: Path, home: Path) -> None:
     with made(home, "speech", data / "speech") as speech:
 
         def said(text: str) -> Iterable[Hit]:
-            return speech.search(_said(text), k=5)
+            return speech.search(spoken_query(text), k=5)
 
         print(f"  speech by {WORDS} words of it:", recall(spoken(data), said))
 
@@ -160,7 +160,7 @@ def long_film(data: Path, film: Path, home: Path) -> None:
     with open_collection(home / "long") as collection:
         for what, asked, query in (
             ("shown", captions(data), parse_query),
-            ("said", spoken(data), _said),
+            ("said", spoken(data), spoken_query),
         ):
             placed_in = [
                 Asked(one.text, film.name, tuple(windows[one.file]))
@@ -180,11 +180,6 @@ def long_film(data: Path, film: Path, home: Path) -> None:
                 f"  what is {what}: the first moment lies in the right piece {np.mean(inside):.1%}"
             )
             print(f"  what is {what}: {moments(placed_in, search)}")
-
-
-def _said(text: str) -> Query:
-    """Looks for what was said alone."""
-    return Query((Part(text, "text"),), kinds=frozenset({"speech"}))
 
 
 def _meets(span: Span, windows: Iterable[Window]) -> bool:

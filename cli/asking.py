@@ -43,13 +43,6 @@ def query_of(asked: Mapping[str, Sequence[str]], limit_bytes: int) -> Query:
     )
 
 
-def spoken(text: str) -> Query:
-    """What is looked for among what was said: as it stands, without signs and weights."""
-    from retrieval import Part, Query
-
-    return Query((Part(text, "text"),), kinds=frozenset({"speech"}))
-
-
 def _part(text: str, limit_bytes: int) -> str | Part:
     """A part as the command line writes it: a file and a document have a prefix."""
     from retrieval import DocumentRef, Part

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import click
 
 from .. import output
-from ..asking import query_of, spoken
+from ..asking import query_of
 from ..errors import ExitCode
 from ..hits import show
 from ..options import Call, Sectioned, common, computing, formats
@@ -119,7 +119,9 @@ def _query(asked: Mapping[str, Any], collection: Collection) -> Query:
     if asked["speech"] is not None:
         if any(parts.values()):
             raise click.UsageError("--speech asks by itself: leave out the rest of the question.")
-        return spoken(asked["speech"])
+        from retrieval.query.parse import spoken_query
+
+        return spoken_query(asked["speech"])
     return query_of(parts, collection.settings.max_file_mb * 2**20)
 
 

@@ -25,6 +25,7 @@ from retrieval.schema import FloatArray, Kind, Modality
 
 from .fusion import Weights
 
+QUOTED_WORDS_WEIGHT = 4.0
 MAX_PARTS = 64  # each is encoded, and nobody means so many
 # A sign by itself, or a quoted part, inside which there are no signs.
 _SIGN = re.compile(r'(?:(?<=\s)|^)([+-])(?=\s|$)|(?<![^\s:])"[^"]*"(?=\s|$)')
@@ -128,6 +129,15 @@ def parse_query(
             *(_negative(_part(asked)) for asked in subtract),
         )
     )
+
+
+def spoken_query(text: str) -> Query:
+    """Look for a text among what was said alone, as it stands, without signs and weights.
+
+    Who quotes knows some of the words themselves, so these count for more than what they mean.
+    """
+    weights = Weights(words=QUOTED_WORDS_WEIGHT)
+    return Query((Part(text, "text"),), weights, kinds=frozenset({"speech"}))
 
 
 def _split(words: str) -> Iterator[Part]:

@@ -30,9 +30,10 @@ def _told(results: Results) -> list[tuple[object, ...]]:
 @settings(max_examples=40)
 @given(films=FILMS)
 def test_kinds_are_as_if_nothing_else_was_there(films: list[Film]) -> None:
+    # Without captions: BM25 weighs a word by how many texts of the collection have it.
+    films = [replace(film, captions=()) for film in films]
     spoken = [
-        replace(film, parts=tuple(p for p in film.parts if p.kind == "speech"), captions=())
-        for film in films
+        replace(film, parts=tuple(p for p in film.parts if p.kind == "speech")) for film in films
     ]
     of_speech = replace(QUERY, kinds=SPEECH)
     groups: tuple[GroupBy, ...] = ("moment", "asset", "document")
