@@ -95,7 +95,8 @@ def extend(
     manifest = collection.manifest
     compute = collection.settings.compute
     asked = [_audio_channel(url, compute) for url in audio_encoders]
-    new = [channel for channel in asked if channel not in manifest.channels]
+    held = [replace(channel, aliases=()) for channel in manifest.channels]
+    new = [channel for channel in asked if channel not in held]
     if not new and transcriber in (None, manifest.transcriber):
         return collection
     wanted = replace(
