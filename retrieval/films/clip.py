@@ -95,6 +95,7 @@ def cut(source: Path, out: Path, start: float, end: float = math.inf) -> Cut:
         raise UsageError(
             f"{printable(str(out))} is the film itself.", advice="Name another file for the clip."
         )
+    _check_readable(source)
     unfinished = out.with_name(f".{os.getpid()}-{out.name}")
     try:
         done = _written(source, unfinished, start, end)
@@ -135,11 +136,25 @@ def _creating(out: Path) -> Iterator[OutputContainer]:
         clip = av.open(str(out), "w")
     except ValueError as error:
         raise UsageError(
-            f"{printable(out.suffix or out.name)} is not the suffix of a film or a recording.",
+            _misnamed(out),
             advice="Give the clip the suffix of the film, or .mp4, .mkv, .mp3, .wav.",
         ) from error
     with clip:
         yield clip
+
+
+def _misnamed(out: Path) -> str:
+    if not out.suffix:
+        return "The name of the clip has no suffix, which would tell its format."
+    return f"{printable(out.suffix)} is not the suffix of a film or a recording."
+
+
+def _check_readable(source: Path) -> None:
+    try:
+        source.open("rb").close()
+    except OSError as error:
+        message = f"can't be read: {error.strerror or error}"
+        raise BadInputError(SkipReason.UNREADABLE, message) from error
 
 
 def _planned(

@@ -321,7 +321,8 @@ def _told(error: Exception, head: bytes) -> BadInputError:
         return BadInputError(SkipReason.UNSUPPORTED, _NO_DECODER)
     if isinstance(error, OSError) and not isinstance(error, av.FFmpegError):
         return BadInputError(SkipReason.UNREADABLE, f"can't be read: {error.strerror or error}")
-    if not isinstance(error, av.InvalidDataError | av.EOFError):
+    # Of a format that isn't among `_OPTIONS`, as a picture, FFmpeg says "invalid argument".
+    if not isinstance(error, av.InvalidDataError | av.EOFError | av.ArgumentError):
         detail = getattr(error, "strerror", None) or str(error)
         return BadInputError(SkipReason.CORRUPT, f"is damaged: {printable(detail)}")
     if _is_text(head):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -69,6 +70,20 @@ def test_a_file_that_is_there_stays_unless_forced(
     assert _length_s(there) == pytest.approx(3, abs=0.3)
 
 
+def test_a_film_that_may_not_be_read_is_told_from_a_clip_that_cannot_be_written(
+    film: Path, tmp_path: Path, echolens: Echolens
+) -> None:
+    film.chmod(0)
+    if os.access(film, os.R_OK):
+        pytest.skip("who runs the tests may read everything")
+
+    refused = echolens("clip", "ship.mp4#t=1,2", "a.mp4")
+
+    assert refused.code == ExitCode.USAGE
+    assert "ship.mp4 can't be read: Permission denied" in refused.err
+    assert not (tmp_path / "a.mp4").exists()
+
+
 @pytest.mark.parametrize(
     ("link", "out", "code", "says"),
     [
@@ -81,6 +96,7 @@ def test_a_file_that_is_there_stays_unless_forced(
         ("ship.mp4#t=1,2", "no/a.mp4", ExitCode.USAGE, "There is no folder no"),
         ("ship.mp4#t=1,2", "ship.mp4", ExitCode.USAGE, "is the film itself"),
         ("ship.mp4#t=1,2", "a.xyz", ExitCode.USAGE, "xyz"),
+        ("ship.mp4#t=1,2", "bare", ExitCode.USAGE, "error: The name of the clip has no suffix"),
     ],
 )
 def test_what_cannot_be_cut(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from retrieval.errors import BadInputError, SkipReason
 from retrieval.films.frames import frames
@@ -239,11 +241,19 @@ def test_beyond_the_end_there_is_nothing(tmp_path: Path) -> None:
     assert shown(path, start=2.0, end=2.0) == []
 
 
+def _png() -> bytes:
+    held = io.BytesIO()
+    Image.new("RGB", (64, 64), "red").save(held, "PNG")
+    return held.getvalue()
+
+
 def test_what_is_no_film_is_told_as_what_it_is(tmp_path: Path) -> None:
     for content, reason, words in (
         (b"", SkipReason.EMPTY, "is empty"),
         (b"Nothing moves here.\n" * 9, SkipReason.CORRUPT, "is text, not a film or a recording"),
         (bytes(range(256)) * 40, SkipReason.CORRUPT, "is not a film or a recording"),
+        (_png(), SkipReason.CORRUPT, "is not a film or a recording"),
+        (b"#EXTM3U\n#EXT-X-TARGETDURATION:9\nhttp://a/b.ts\n", SkipReason.CORRUPT, "is text"),
     ):
         path = tmp_path / "film.mp4"
         path.write_bytes(content)
