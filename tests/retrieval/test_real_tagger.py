@@ -23,16 +23,12 @@ from retrieval import registry
 from retrieval.films.sound import sound
 from retrieval.timed import Sound
 from tests.collections import settings
-from tests.datasets_here import DATA
+from tests.datasets_here import AV, needs_sounds
 from tests.speech_here import needs_carried
 
-AV = DATA / "av"
 RATE = 16_000
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not (AV / "sounds.csv").is_file(), reason="no sounds in ../shared/data/av"),
-]
+pytestmark = [pytest.mark.slow, needs_sounds]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from retrieval.protocols import Limits, ModalityReader
 from retrieval.schema import Wants
 from retrieval.timed import SPEECH_RATE, STRETCH_S
 from tests import media_made
-from tests.datasets_here import DATA
+from tests.datasets_here import AV, needs_films
 from tests.media_made import Scene
 from tests.retrieval.films.reading import (
     ALL,
@@ -288,10 +288,9 @@ def test_the_recipe_names_the_detector_and_its_version() -> None:
     assert recipe["stretch_s"] == STRETCH_S
 
 
+@needs_films
 def test_the_hard_cuts_of_a_montage_are_all_found() -> None:
-    path = DATA / "av" / "moments" / "montage_a.mp4"
-    if not path.is_file():
-        pytest.skip("no films in ../shared/data")
+    path = AV / "moments" / "montage_a.mp4"
     starts = [start for start, _ in spans(stretch(path, PICTURES).drafts, "shot")]
     for cut in (6.0, 11.0, 15.0, 23.0, 29.0, 32.0, 37.0, 44.0, 50.0, 56.0):
         assert min(abs(start - cut) for start in starts) < 0.05

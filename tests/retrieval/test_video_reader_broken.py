@@ -11,7 +11,7 @@ import pytest
 from retrieval.errors import BadInputError, SkipReason
 from retrieval.schema import Wants
 from tests import corpus, media_made
-from tests.datasets_here import DATA
+from tests.datasets_here import AV, needs_films
 from tests.media_made import Scene
 from tests.retrieval.films.reading import (
     ALL,
@@ -23,9 +23,6 @@ from tests.retrieval.films.reading import (
     stretch,
     stretches,
 )
-
-AV = DATA / "av"
-needs_av = pytest.mark.skipif(not (AV / "clips").is_dir(), reason="no films in ../shared/data")
 
 
 def test_a_nonsensical_length_is_left_out(tmp_path: Path) -> None:
@@ -109,7 +106,7 @@ def test_subtitles_behind_the_end_are_told_of(tmp_path: Path) -> None:
     assert found.warnings == ("has subtitles behind its end at 0:03.00: left out (1)",)
 
 
-@needs_av
+@needs_films
 def test_every_clip_has_shots_and_nothing_odd() -> None:
     for path in sorted((AV / "clips").iterdir()):
         if path.suffix == ".gif":
@@ -120,7 +117,7 @@ def test_every_clip_has_shots_and_nothing_odd() -> None:
         assert found.warnings == (), path.name
 
 
-@needs_av
+@needs_films
 @pytest.mark.parametrize(
     ("name", "said"),
     [

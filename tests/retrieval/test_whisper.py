@@ -15,8 +15,9 @@ from retrieval.errors import NotInstalledError, UsageError, WeightsMissingError
 from retrieval.schema import Compute
 from retrieval.transcribers.whisper import WhisperTranscriber, names
 from retrieval.transcribers.whisper.weights import digest_of
-from tests.fake_hub import serve
-from tests.speech_here import AV, needs_carried, needs_speech, samples_of, transcripts
+from tests.datasets_here import AV, needs_speech
+from tests.fake_hub import serve, use_hub
+from tests.speech_here import needs_carried, samples_of, transcripts
 
 SPEECH = "speech/ls-1688-142285-0000.flac"
 MODEL = "model.bin"
@@ -124,15 +125,7 @@ def test_a_hub_that_is_not_there_is_said_within_seconds(
 @pytest.fixture
 def hub_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Put a hub in place of the real one, and an empty cache in place of the user's."""
-    constants = pytest.importorskip("huggingface_hub.constants")
-
-    def at(endpoint: str) -> None:
-        template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "ENDPOINT", endpoint)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-
-    return at
+    return lambda endpoint: use_hub(monkeypatch, endpoint, tmp_path / "hub")
 
 
 @needs_carried

@@ -16,13 +16,9 @@ from retrieval.evaluation.datasets import (
     read_content,
 )
 from retrieval.evaluation.qrels import turned
-from tests.datasets_here import DATA
+from tests.datasets_here import AV, needs_films
 
 from .sets import examples, files, lines, names, relevant, texts, told, written
-
-AV = DATA / "av"
-needs_av = pytest.mark.skipif(not (AV / "clips").is_dir(), reason="no films in ../shared/data")
-
 
 # -- MSR-VTT --------------------------------------------------------------------------------------
 
@@ -339,7 +335,7 @@ def test_a_data_set_names_no_video_outside_its_folder(tmp_path: Path) -> None:
         open_dataset(path)
 
 
-@needs_av
+@needs_films
 def test_the_small_films_and_sounds_are_read_whole() -> None:
     clips = open_dataset(AV / "clips.csv")
     assert (clips.direction, len(clips.queries), len(clips.corpus)) == ("text to video", 110, 55)

@@ -16,9 +16,9 @@ from retrieval.evaluation.datasets import (
 )
 from retrieval.evaluation.moments import Saliency
 from retrieval.evaluation.qrels import merged
+from tests.datasets_here import AV, needs_films
 
 from .sets import examples, files, lines, relevant, texts, told
-from .test_datasets_films import AV, needs_av
 
 QUESTION = {
     "qid": 2579,
@@ -146,7 +146,7 @@ def test_a_format_without_moments_says_which_have_them(tmp_path: Path) -> None:
     assert "qvhighlights" in error.value.advice
 
 
-@needs_av
+@needs_films
 def test_the_moments_of_the_small_films_are_read_whole() -> None:
     moments = open_moments(AV / "moments.jsonl")
     assert (len(moments.queries), len(moments.films)) == (30, 4)

@@ -15,11 +15,10 @@ from retrieval.films.frames import frames
 from retrieval.films.nouns import Broken, Facts, Frame
 from retrieval.films.sound import sound
 from retrieval.schema import FloatArray
-from tests.datasets_here import DATA
+from tests.datasets_here import AV, needs_films
 
-AV = DATA / "av"
 CLIPS, BAD = AV / "clips", AV / "robustness"
-pytestmark = pytest.mark.skipif(not CLIPS.is_dir(), reason="no films in ../shared/data")
+pytestmark = needs_films
 
 # Each in a container, with a codec or a track that the others don't have.
 UNLIKE = (
