@@ -12,7 +12,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import huggingface_hub
 import numpy as np
 import pytest
 
@@ -25,7 +24,7 @@ from retrieval.schema import Compute, FloatArray
 from retrieval.sounds import windows
 from retrieval.timed import Sound
 from tests.clap_models import RATE, build, noise
-from tests.fake_hub import FakeHub, serve
+from tests.fake_hub import FakeHub, serve, use_hub
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
@@ -161,11 +160,11 @@ def test_a_folder_keeps_its_space_and_fingerprint_where_it_is_moved_to(
     assert one.fingerprint == other.fingerprint
 
 
-def test_other_weights_and_other_ears_have_another_fingerprint(
+def test_other_weights_and_other_features_have_another_fingerprint(
     model: Path, copy: Path, tmp_path: Path
 ) -> None:
-    ears = copy / "preprocessor_config.json"
-    ears.write_text(json.dumps({**json.loads(ears.read_text()), "padding": "pad"}))
+    prepared = copy / "preprocessor_config.json"
+    prepared.write_text(json.dumps({**json.loads(prepared.read_text()), "padding": "pad"}))
     folders = (model, copy, build(tmp_path / "seed", seed=1))
     assert len({ClapEncoder(str(folder), FP32).fingerprint for folder in folders}) == 3
     assert len({ClapEncoder(str(folder), FP32).space.key for folder in folders}) == 3
@@ -263,15 +262,8 @@ def server(model: Path) -> Iterator[FakeHub]:
 
 @pytest.fixture
 def cache(server: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    set_endpoint(monkeypatch, server.endpoint)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    use_hub(monkeypatch, server.endpoint, tmp_path / "hub")
     return tmp_path / "hub"
-
-
-def set_endpoint(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
-    template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", endpoint)
-    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
 
 
 def test_it_is_downloaded_once_with_one_line_and_then_no_connection_is_made(
@@ -296,7 +288,7 @@ def test_a_hub_that_is_not_there_is_said_with_the_ways_out(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Port 9 (discard) of this host refuses at once, with or without a network.
-    set_endpoint(monkeypatch, "http://127.0.0.1:9")
+    use_hub(monkeypatch, "http://127.0.0.1:9")
     with pytest.raises(
         WeightsMissingError, match=r"can't be had from http://127.0.0.1:9"
     ) as caught:

@@ -15,12 +15,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-import huggingface_hub
 import pytest
 
 from retrieval.encoders.onnx import OnnxEncoder
 from retrieval.errors import StoreUnreachableError, WeightsMissingError
 from retrieval.probes import check_vectors, probe_inputs
+from tests.fake_hub import use_hub
 from tests.onnx_exports import CLIP, add_models, exports_of
 
 pytestmark = pytest.mark.slow
@@ -105,21 +105,10 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     hub.url = f"http://127.0.0.1:{server.server_port}"
     Thread(target=server.serve_forever, daemon=True).start()
-    _use(monkeypatch, hub.url, tmp_path / "cache")
+    use_hub(monkeypatch, hub.url, tmp_path / "cache")
     yield hub
     server.shutdown()
     server.server_close()
-
-
-def _use(monkeypatch: pytest.MonkeyPatch, url: str, cache: Path) -> None:
-    constants = huggingface_hub.constants
-    monkeypatch.setattr(constants, "ENDPOINT", url)
-    monkeypatch.setattr(
-        constants,
-        "HUGGINGFACE_CO_URL_TEMPLATE",
-        url + "/{repo_id}/resolve/{revision}/{filename}",
-    )
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
 
 
 def test_a_repository_is_downloaded_once_and_then_needs_no_hub(
@@ -172,7 +161,7 @@ def test_without_a_network_it_says_so_within_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Port 9 (discard) of this host refuses at once, with or without a network.
-    _use(monkeypatch, "http://127.0.0.1:9", tmp_path / "cache")
+    use_hub(monkeypatch, "http://127.0.0.1:9", tmp_path / "cache")
     begun = time.monotonic()
     with pytest.raises(WeightsMissingError, match="can't be had from http://127"):
         _ = OnnxEncoder(f"hf://{NAME}").space

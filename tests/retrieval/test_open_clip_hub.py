@@ -25,7 +25,7 @@ from retrieval.encoders.open_clip.names import parse, space_key
 from retrieval.errors import WeightsMissingError
 from retrieval.schema import Compute, FloatArray
 from retrieval.servers import hub
-from tests.fake_hub import FakeHub, serve
+from tests.fake_hub import FakeHub, serve, use_hub
 from tests.open_clip_families import FAMILIES, build
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -67,15 +67,8 @@ def server(model: Path) -> Iterator[FakeHub]:
 @pytest.fixture
 def cache(server: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache in place of the user's, and the server in place of the hub."""
-    set_endpoint(monkeypatch, server.endpoint)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    use_hub(monkeypatch, server.endpoint, tmp_path / "hub")
     return tmp_path / "hub"
-
-
-def set_endpoint(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
-    template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", endpoint)
-    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
 
 
 def encode(location: str = f"hf-hub:{ID}") -> FloatArray:
@@ -152,7 +145,7 @@ def test_a_hub_that_is_not_there_is_said_within_seconds(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Port 9 (discard) of this host refuses at once, with or without a network.
-    set_endpoint(monkeypatch, "http://127.0.0.1:9")
+    use_hub(monkeypatch, "http://127.0.0.1:9")
     for location in (f"hf-hub:{ID}", "ViT-B-32/laion2b_s34b_b79k"):
         error = refusal(location)
         assert "can't be had from http://127.0.0.1:9" in str(error)
