@@ -1,7 +1,7 @@
 """How well, and how fast, films and recordings are found: on real ones, and in a film of hours.
 
-    python benchmarks/films.py ../shared/data/av
-    python benchmarks/films.py ../shared/data/av --long /tmp/long.mp4    (see splice.py)
+    python benchmarks/films.py FOLDER
+    python benchmarks/films.py FOLDER --long /tmp/long.mp4    (see splice.py)
 
 Indexes the folder's clips, longer films and speech with the starter encoder and the transcriber
 that comes as a package, and asks: each clip's captions for the clip (R@1, R@5), each timed question

@@ -4,10 +4,10 @@
     python benchmarks/sounds.py --encoder clap: --encoder tags:/path/to/yamnet+starter:
     python benchmarks/sounds.py --tests        a tagger of pitches and a random CLAP: what is chance
 
-The sounds are those of ../shared/data/av (ESC-50: `sounds.csv` with `file`, `category` in plain
-words and `src_file`), or of any folder with such a table (`--data`). A category is asked for in
-its bare words and as "the sound of" them. Sounds are also asked for with sounds, where what was cut
-from the same recording doesn't count. The speed is that of encoding alone.
+The sounds are those of a folder (`--data`) with a table `sounds.csv`: `file`, `category` in plain
+words and `src_file`, as a part of ESC-50 has it. A category is asked for in its bare words and as
+"the sound of" them. Sounds are also asked for with sounds, where what was cut from the same recording
+doesn't count. The speed is that of encoding alone.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How many words of speech are misheard, by source and language, and how quickly they are heard.
 
-    python benchmarks/speech.py ../shared/data/av                      whisper:carried, two threads
-    python benchmarks/speech.py ../shared/data/av --transcriber whisper:base --precision fp32
-    python benchmarks/speech.py ../shared/data/av --most 10            ten recordings of each source
+    python benchmarks/speech.py FOLDER                      whisper:carried, two threads
+    python benchmarks/speech.py FOLDER --transcriber whisper:base --precision fp32
+    python benchmarks/speech.py FOLDER --most 10            ten recordings of each source
 
 The folder holds `speech.csv` (file, transcript, language, source) and the recordings. Words are
 compared without case and punctuation (Whisper's own normaliser of English, which knows contractions

@@ -1,6 +1,6 @@
 """Splice a long film from many short ones, and write down where each of them lies in it.
 
-    python benchmarks/splice.py ../shared/data/av /tmp/long.mp4 --hours 3
+    python benchmarks/splice.py FOLDER /tmp/long.mp4 --hours 3
 
 Every clip, film and recording is brought to one form once (480 x 270, 25 frames a second, sound of
 48 kHz; a recording gets a plain picture). Their packets are then joined as often as the length
