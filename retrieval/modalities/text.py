@@ -43,7 +43,6 @@ _MARKED_HTML = re.compile(
 )
 _OPENING_TAG = re.compile(r"(?i)\s*<(?:[a-z][a-z0-9]*)(?:\s[^<>]*)?>")
 _CHARSET = re.compile(rb"""(?i)<meta[^>]{0,200}?charset\s*=\s*["']?\s*([a-z0-9_:.-]+)""")
-_XML_HEADER = re.compile(r"\s*<\?xml[^>]*>")
 _UNSEEN = ("script", "style", "noscript", "template", "svg")
 _BLOCKS = frozenset(
     """address article aside blockquote body caption dd details div dl dt fieldset figcaption figure
