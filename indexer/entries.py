@@ -288,6 +288,7 @@ class EntryMaker:
             self._tally.media_s += ahead.start
             self._tally.unheard += not self._wants.speech and has_unheard_speech(reading)
         self._tally.media_s += reading.media_s
+        self._tally.tell()  # a film may be all that there is, and take hours
         if (start := reading.following) is None:
             return None
         item = ahead.changed.item
@@ -370,7 +371,9 @@ class EntryMaker:
 def _said_before(ahead: _Ahead) -> Mapping[str, None]:
     """What was found odd in a film by the run that began it."""
     known = ahead.changed.known
-    return {known.message: None} if ahead.start and known and known.message else {}
+    if not ahead.start or known is None or known.reason is not None or known.asset != ahead.asset:
+        return {}
+    return {known.message: None} if known.message else {}
 
 
 def _abandon(ahead: _Ahead | None, decoder: Decoder) -> None:

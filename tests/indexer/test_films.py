@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from indexer import IndexOptions, create, index
+from indexer import IndexOptions, Progress, create, index
 from indexer.decode import Decoder
 from indexer.ledger import Ledger
 from indexer.write import Writer
@@ -120,6 +120,18 @@ def test_a_long_film_is_read_in_stretches(
     kinds = [kind for _, kind, _, _ in held.documents.values()]
     assert kinds.count("shot") >= 2 * STRETCHES
     assert kinds.count("image") == 2
+
+
+def test_a_watcher_is_told_of_a_film_while_it_is_read(
+    tmp_path: Path, long_film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indexer.tally.WATCH_EVERY_S", 0.0)
+    told: list[Progress] = []
+    report = index([long_film], _made(tmp_path / "home"), watch=told.append)
+    under_way = [each for each in told if not each.done]
+    lengths = [each.media_s for each in under_way]
+    assert lengths == pytest.approx([STRETCH_S, 2 * STRETCH_S, report.media_s], abs=1)
+    assert all(each.media_total_s == pytest.approx(report.media_s, abs=1) for each in under_way)
 
 
 @pytest.mark.parametrize(
