@@ -176,7 +176,7 @@ def _check_taken(
         if not isinstance(part.content, str) and part.modality not in (None, *taken):
             raise QueryError(
                 f"Nothing in this collection can be searched with {part.modality}.",
-                advice="See `echolens encoders` for encoders that take it.",
+                advice=_how_to_get(part.modality),
             )
     for _, document, channel in examples:
         if channel.space not in spaces:
@@ -185,6 +185,15 @@ def _check_taken(
                 f"of it is in the space `{channel.space}`.",
                 advice="Leave out --modality, or ask with words or a file.",
             )
+
+
+def _how_to_get(modality: Modality | None) -> str:
+    if modality == "audio":
+        return (
+            "Give the collection an encoder of sounds: `echolens index FOLDER --audio-encoder "
+            "ENCODER`; `echolens encoders` lists them."
+        )
+    return "See `echolens encoders` for encoders that take it."
 
 
 def _taking(backends: Backends, channels: Sequence[Channel], modality: Modality) -> Channel:

@@ -225,6 +225,7 @@ def test_a_recording_is_no_query_where_nothing_takes_it(ask: Indexed) -> None:
 
     assert done.code == ExitCode.USAGE
     assert "Nothing in this collection can be searched with audio." in done.err
+    assert "--audio-encoder" in done.err
     assert "echolens encoders" in done.err
 
 
