@@ -75,8 +75,8 @@ class Listener:
 
 
 def has_unheard_speech(reading: Reading) -> bool:
-    """Whether a file has sound, and nothing says what is spoken in it."""
-    said = any(draft.kind == "speech" for draft in reading.drafts or ())
+    """Whether a file has sound, and nothing says what is spoken in it; no, if that is known."""
+    said = reading.drafts is None or any(draft.kind == "speech" for draft in reading.drafts)
     return bool(reading.fields.get("has_audio")) and not said and not reading.script
 
 

@@ -273,3 +273,37 @@ def test_a_long_recording_of_nothing_has_no_content(tmp_path: Path, media: Path)
     assert collections.contents(collection).sightings == []
     assert not verify(collection).problems
     assert dict(index([media], collection).skipped) == {SkipReason.NO_CONTENT: 1}
+
+
+def test_a_film_that_is_gone_on_with_does_not_say_why_it_was_skipped(
+    tmp_path: Path, shown: Path, whole: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection = _made(tmp_path / "home")
+    keep = Writer._keep_asset
+    kept: list[str] = []
+
+    def failing(self: Writer, sighting: Any) -> None:
+        if sighting.uri.endswith(".mp4"):
+            kept.append(sighting.uri)
+            if len(kept) == 2:
+                raise BadInputError(SkipReason.UNREADABLE, "can't be read: it is in use")
+        keep(self, sighting)
+
+    monkeypatch.setattr(Writer, "_keep_asset", failing)
+    first = index([shown], collection)
+    assert (first.indexed, dict(first.skipped)) == (1, {SkipReason.UNREADABLE: 1})
+    second = index([shown], collection)
+    assert (second.indexed, second.unchanged, second.failed) == (1, 1, 0)
+    assert second.warnings == ()
+    assert {row.message for row in collections.contents(collection).rows} == {""}
+    assert _shots(collection) == whole
+
+
+def test_a_film_that_is_known_is_not_called_unheard(tmp_path: Path, media: Path) -> None:
+    noise = np.random.default_rng(1).normal(0, 0.1, 16_000).astype(np.float32)
+    recording(media / "a.wav", noise, rate=8000)
+    (media / "a.srt").write_text(SRT.format(0, 1, "the first words"))
+    (media / "b.wav").write_bytes((media / "a.wav").read_bytes())
+    report = index([media], _made(tmp_path / "home"))
+    assert (report.indexed, report.duplicates) == (1, 1)
+    assert report.warnings == ()
