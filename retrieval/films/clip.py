@@ -34,7 +34,8 @@ from retrieval.schema import printable
 from retrieval.times import clock
 
 from .clip_tracks import RECORDINGS, Part, Track, copied, is_lossless, pictures, sounds
-from .containers import Damage, opened, origin, packets, picture_track, seek, sound_track
+from .containers import opened, origin, packets, picture_track, seek, sound_track
+from .damage import Damage
 from .frames import good_frames
 from .moving import is_moving
 from .pyav import av

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .containers import Damage, opened, origin, packets, seek
+from .containers import opened, origin, packets, seek
+from .damage import Damage
 from .frames import good_frames
 from .pixels import Painter, Stored, colours_of
 from .pyav import av

@@ -23,7 +23,8 @@ from contextlib import closing
 from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO
 
-from .containers import BACK_S, NO_ROOM, Damage, opened, origin, packets, picture_track, seek
+from .containers import BACK_S, NO_ROOM, opened, origin, packets, picture_track, seek
+from .damage import Damage
 from .moving import is_moving, moving_frames
 from .nouns import Broken, Frame
 from .pixels import Painter, Stored

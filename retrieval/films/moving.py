@@ -14,7 +14,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -22,10 +22,8 @@ from PIL import Image, UnidentifiedImageError
 from retrieval.errors import BadInputError, SkipReason
 from retrieval.protocols import Limits
 
+from .damage import Damage
 from .nouns import Facts, Frame, Picture
-
-if TYPE_CHECKING:
-    from .containers import Damage
 
 PIXELS = Limits().pixels  # of one picture; a reader may be stricter, by `facts`
 

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from retrieval.schema import FloatArray
 
-from .containers import BACK_S, NO_ROOM, Damage, opened, origin, packets, seek, sound_track
+from .containers import BACK_S, NO_ROOM, opened, origin, packets, seek, sound_track
+from .damage import Damage
 from .moving import is_moving
 from .nouns import Broken
 from .pyav import av
