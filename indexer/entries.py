@@ -310,8 +310,11 @@ class EntryMaker:
         done = self._ledger.stretches(ahead.asset, how) if ahead.start else []
         if any(stretch.documents for stretch in done):
             return
-        is_heard = self._wants.speech or self._wants.sample_rate is not None
-        why = "is silent" if is_heard else "needs an --audio-encoder or a --transcriber"
+        why = "is silent"
+        if self._wants.sample_rate is None:
+            why = "needs an --audio-encoder or a --transcriber"
+            if self._wants.speech:
+                why = "needs an --audio-encoder, since no speech was heard in it"
         raise BadInputError(SkipReason.NO_CONTENT, f"nothing of it could be found: it {why}")
 
     def _as_known(self, ahead: _Ahead) -> Changed:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from indexer import IndexOptions, Progress, create, index
+from indexer import IndexOptions, Progress, create, failures, index
 from indexer.decode import Decoder
+from indexer.entries import wants_of
 from indexer.ledger import Ledger
 from indexer.write import Writer
 from retrieval.collection import Collection
@@ -25,7 +26,7 @@ from tests import collections, corpus
 pytest.importorskip("av")
 pytest.importorskip("scenedetect")
 
-from tests.media_made import SCENES, Scene, film
+from tests.media_made import SCENES, Scene, film, recording, tone
 
 STRETCHES = 3
 
@@ -232,3 +233,21 @@ def test_a_stretch_that_cannot_be_read_costs_itself_only(
 def _start_of(reading: Any) -> float:
     span: Span = reading.drafts[0].span
     return span.start
+
+
+def test_a_recording_in_which_nobody_speaks_is_not_called_silent(
+    tmp_path: Path, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording(media / "bark.wav", tone())
+    collection = _made(tmp_path / "home")
+    index([media], collection)
+    assert [each.message for each in failures(collection, every=True)] == [
+        "nothing of it could be found: it needs an --audio-encoder or a --transcriber"
+    ]
+    listening = replace(wants_of(collection.backends), speech=True)
+    monkeypatch.setattr("indexer.entries.wants_of", lambda *_, **__: listening)
+    collection = _made(tmp_path / "listening")
+    index([media], collection)
+    assert [each.message for each in failures(collection, every=True)] == [
+        "nothing of it could be found: it needs an --audio-encoder, since no speech was heard in it"
+    ]
