@@ -6,8 +6,8 @@
 
 The sounds are those of a folder (`--data`) with a table `sounds.csv`: `file`, `category` in plain
 words and `src_file`, as a part of ESC-50 has it. A category is asked for in its bare words and as
-"the sound of" them. Sounds are also asked for with sounds, where what was cut from the same recording
-doesn't count. The speed is that of encoding alone.
+"the sound of" them. Sounds are also asked for with sounds, where what was cut from the same
+recording doesn't count. The speed is that of encoding alone.
 """
 
 from __future__ import annotations
