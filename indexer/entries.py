@@ -284,8 +284,7 @@ class EntryMaker:
         """Have the stretch read that comes next, and count this one."""
         duration = float(reading.fields.get("duration_s", 0) or 0)
         if ahead.first:
-            self._tally.media_total_s += max(duration, ahead.start)
-            self._tally.media_s += ahead.start
+            self._tally.media_total_s += max(0.0, duration - ahead.start)
             self._tally.unheard += not self._wants.speech and has_unheard_speech(reading)
         self._tally.media_s += reading.media_s
         self._tally.tell()  # a film may be all that there is, and take hours
@@ -312,6 +311,7 @@ class EntryMaker:
             return
         why = "is silent"
         if self._wants.sample_rate is None:
+            self._tally.unfindable += 1
             why = "needs an --audio-encoder or a --transcriber"
             if self._wants.speech:
                 why = "needs an --audio-encoder, since no speech was heard in it"

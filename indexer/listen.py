@@ -10,14 +10,16 @@ left at the end of the file was not heard in it, and is found without a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from retrieval import transcripts
+from retrieval.errors import EcholensError
 from retrieval.listeners import Transcriber
 from retrieval.passages import passages, room_of
 from retrieval.schema import Draft
 from retrieval.timed import Segment, Speech
+from retrieval.times import clock
 
 from .schema import Reading
 
@@ -48,14 +50,15 @@ class Listener:
             return reading, script
         if self._open is None:
             return self._unheard(reading, script)
-        segments = [segment for speech in reading.speech for segment in self._segments(speech)]
+        segments, odd = self._written_down(reading.speech)
         if script:
             aligned = transcripts.align(script, segments)
             segments, script = list(aligned.segments), aligned.rest
         drafts = (*reading.drafts, *transcripts.passages_of(segments, self._room))
         if script and reading.following is None:
             drafts, script = (*drafts, *_untimed(script, self._room)), ""
-        return replace(reading, drafts=drafts, speech=()), script
+        warnings = (*reading.warnings, *odd)
+        return replace(reading, drafts=drafts, speech=(), warnings=warnings), script
 
     def _unheard(self, reading: Reading, script: str | None) -> tuple[Reading, str | None]:
         """Without a transcriber a transcript has no times, and is found as a whole."""
@@ -64,6 +67,22 @@ class Listener:
         if script:
             drafts = (*drafts, *_untimed(script, self._room))
         return replace(reading, drafts=drafts, speech=()), None if script is None else ""
+
+    def _written_down(self, heard: Sequence[Speech]) -> tuple[list[Segment], list[str]]:
+        """What is said, and warnings: what a transcriber fails at costs no more than itself."""
+        segments: list[Segment] = []
+        odd: list[str] = []
+        for speech in heard:
+            try:
+                segments += self._segments(speech)
+            except EcholensError:
+                raise
+            except Exception as error:  # noqa: BLE001 - it may raise anything
+                what = f"{type(error).__name__}: {error}".rstrip(": ")
+                odd.append(
+                    f"what is said from {clock(speech.start)} on can't be written down: {what}"
+                )
+        return segments, odd
 
     def _segments(self, speech: Speech) -> Iterator[Segment]:
         """What a transcriber writes down, in seconds of the file."""

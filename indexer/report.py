@@ -118,7 +118,7 @@ class Progress:
         total: all files, when they could be counted beforehand.
         what: is counted.
         media_s: seconds of films and recordings read so far.
-        media_total_s: of those that were begun, as they say of themselves.
+        media_total_s: that there are to read in those that were begun, as they say of themselves.
         seconds: since the run began.
     """
 

@@ -33,6 +33,7 @@ class Tally:
         self.cut = 0  # documents of which the encoder doesn't read the end
         self.media_s = self.media_total_s = 0.0
         self.unheard = 0  # files with sound in which nobody listened for speech
+        self.unfindable = 0  # recordings of which nothing is found without an encoder of sounds
         self._outcomes: Counter[Outcome] = Counter()
         self._skipped: Counter[SkipReason] = Counter()
         self._warnings: list[str] = []
@@ -117,7 +118,7 @@ class Tally:
             passed_over=self.passed_over,
             vanished=self.vanished,
             missing=self.missing,
-            warnings=(*self._warnings, *self._cut(), *self._unheard()),
+            warnings=(*self._warnings, *self._cut(), *self._unheard(), *self._unfindable()),
             seconds=time.monotonic() - self._started,
             stages={name: Stage(self._busy[name], self._waited[name]) for name in STAGES},
             encoded=dict(self._encoded),
@@ -126,6 +127,12 @@ class Tally:
             dry_run=dry_run,
             planned=tuple(self.planned),
         )
+
+    def _unfindable(self) -> list[str]:
+        if not self.unfindable:
+            return []
+        files = "1 recording" if self.unfindable == 1 else f"{self.unfindable:,} recordings"
+        return [f"{files} without speech can't be found: name an encoder with --audio-encoder"]
 
     def _unheard(self) -> list[str]:
         if not self.unheard:

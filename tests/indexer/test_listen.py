@@ -84,6 +84,24 @@ def test_without_a_transcriber_a_transcript_is_found_without_times() -> None:
     assert _passages(again) == []
 
 
+def test_what_a_transcriber_fails_at_is_told_and_costs_itself_only() -> None:
+    class Fails(_Hears):
+        def transcribe(self, samples: NDArray[np.int16]) -> Sequence[Segment]:
+            if next(self._stretches) == "fail":
+                raise RuntimeError("out of range")
+            return [Segment("hello", 0.0, 1.0)]
+
+    hears = Fails("fail", "hello")
+    listener = Listener(lambda: hears, 64)
+    one, _ = listener.heard(_reading(0.0, following=120.0), None)
+    two, _ = listener.heard(_reading(120.0, following=None), None)
+    assert _passages(one) == []
+    assert one.warnings == (
+        "what is said from 0:00.0 on can't be written down: RuntimeError: out of range",
+    )
+    assert _passages(two) == [("hello", Span(120.0, 121.0))]
+
+
 def test_what_has_no_speech_is_left_as_it_is_and_opens_nothing() -> None:
     def opened() -> _Hears:
         raise AssertionError

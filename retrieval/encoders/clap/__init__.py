@@ -79,8 +79,11 @@ class ClapEncoder:
     @cached_property
     def space(self) -> Space:
         """The space of the model; reads the files of a folder."""
-        named = self._files.named
-        digest = self._files.digest if isinstance(named, Folder) else ""
+        named, digest = self._files.named, ""
+        if isinstance(named, Folder):
+            digest = self._files.digest
+        else:
+            check_installed()  # before anything is downloaded
         return Space(space_key(named, digest), self._files.dim, _MODALITIES)
 
     @cached_property
