@@ -24,5 +24,16 @@ def test_what_is_said_and_nobody_heard(count: int, says: str) -> None:
     assert warning.startswith(says)
 
 
+@pytest.mark.parametrize(("count", "says"), [(1, "1 recording "), (40, "40 recordings ")])
+def test_recordings_that_nothing_can_find(count: int, says: str) -> None:
+    tally = Tally()
+    tally.unfindable = count
+
+    (warning,) = tally.report().warnings
+
+    assert warning.startswith(says)
+    assert "--audio-encoder" in warning
+
+
 def test_without_such_files_nothing_is_said_of_them() -> None:
     assert Tally().report().warnings == ()

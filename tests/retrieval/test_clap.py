@@ -21,6 +21,7 @@ from retrieval.encoders.clap.names import DEFAULT, parse, space_key
 from retrieval.errors import NotInstalledError, UsageError, WeightsMissingError
 from retrieval.probes import check_vectors, probe_inputs
 from retrieval.schema import Compute, FloatArray
+from retrieval.servers import hub
 from retrieval.sounds import windows
 from retrieval.timed import Sound
 from tests.clap_models import RATE, build, noise
@@ -251,6 +252,13 @@ def test_without_a_package_the_extra_is_named_and_the_space_is_known(
 
 
 # Models of the hub.
+
+
+def test_without_a_package_nothing_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    monkeypatch.setattr(hub, "fetch_together", lambda *_, **__: pytest.fail("it was asked"))
+    with pytest.raises(NotInstalledError):
+        _ = ClapEncoder("", FP32).space
 
 
 @pytest.fixture
