@@ -171,7 +171,8 @@ def _typo(text: str, share: float, chance: np.random.Generator) -> str:
 def _shuffled(word: str, share: float, chance: np.random.Generator) -> str:
     letters, place = list(word), 0
     while place + 1 < len(letters):
-        if chance.random() < share:
+        both = letters[place] + letters[place + 1]  # among them are marks, and what isn't assigned
+        if chance.random() < share and both.isalpha():
             letters[place], letters[place + 1] = letters[place + 1], letters[place]
             place += 1
         place += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from retrieval.errors import UsageError
@@ -150,6 +150,8 @@ def test_chinese_characters_change_places_with_the_next() -> None:
 
 
 @given(st.text(), st.sampled_from(["typo:1", "typo:0.3"]), st.text())
+@example("\U0002ebe1\u4e00", "typo:1", "")  # in a block of letters, and none
+@example("ス・カ", "typo:1", "")
 def test_typos_touch_nothing_but_letters(text: str, typo: str, seed: str) -> None:
     after = change(typo, text, seed)
     assert after == change(typo, text, seed)
