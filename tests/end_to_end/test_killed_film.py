@@ -32,7 +32,7 @@ def test_a_long_film_is_gone_on_with(tmp_path: Path) -> None:
     count = round((STRETCHES - 0.5) * STRETCH_S / 10)
     scenes = [Scene(10.0, SCENES[n % len(SCENES)].colour, seed=n) for n in range(count)]
     film(media / "long.mp4", scenes, fps=2, key_every=10)
-    arguments = ["-c", "films", "index", str(media), "--encoder", "hash:slow=0.5"]
+    arguments = ["-c", "films", "index", str(media), "--encoder", "hash:slow=0.2"]
     assert run(arguments, tmp_path / "undisturbed").returncode == 0
     killed = tmp_path / "killed"
     process = start(arguments, killed)

@@ -192,6 +192,7 @@ def test_there_and_back_everything_is_as_it_was(moved: Collection, goal: Stores)
         "sightings": (6, 0, 0),
         "vectors test-hash-32/image": (4, 0, 0),
         "vectors test-hash-32/text": (2, 0, 0),
+        "vectors test-hash-32/video": (0, 0, 0),
         "assets": (5, 0, 0),
     }
     assert there.bytes == sum(path.stat().st_size for path in _files(moved))
@@ -391,6 +392,7 @@ def test_a_dry_run_counts_and_touches_nothing(moved: Collection) -> None:
         "sightings": 6,
         "vectors test-hash-32/image": 4,
         "vectors test-hash-32/text": 2,
+        "vectors test-hash-32/video": 0,
         "assets": 5,
     }
     assert _all_files(moved) == there

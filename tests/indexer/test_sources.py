@@ -142,10 +142,10 @@ def test_a_pipe_is_accounted_for_and_never_opened(media: Path) -> None:
 
 
 def test_what_is_no_media_is_accounted_for(media: Path) -> None:
-    _fill(media, "song.mp3", "README")
+    _fill(media, "song.mid", "README")
     (media / "empty.jpg").touch()
     assert _walk(media) == {
-        "song.mp3": "unsupported", "README": "unsupported", "empty.jpg": "empty",
+        "song.mid": "unsupported", "README": "unsupported", "empty.jpg": "empty",
     }  # fmt: skip
 
 
