@@ -264,7 +264,7 @@ def test_a_connection_that_stalls_or_is_cut_comes_back(
     milvus_session: MilvusServer, url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with Proxy(milvus_session.ports["proxy_port"]) as proxy:
-        at = f"milvus://127.0.0.1:{proxy.port}/{NAME}?consistency=strong&timeout=2"
+        at = f"milvus://127.0.0.1:{proxy.port}/{NAME}?consistency=strong&timeout=8"
         open_at(url, tmp_path).close()
         with closing(open_at(at, tmp_path)) as store:
             for fault in (proxy.stall, proxy.cut):
