@@ -132,7 +132,9 @@ class Tally:
         if not self.unfindable:
             return []
         files = "1 recording" if self.unfindable == 1 else f"{self.unfindable:,} recordings"
-        return [f"{files} without speech can't be found: name an encoder with --audio-encoder"]
+        return [
+            f"nothing of {files} could be found: name an encoder of sounds with --audio-encoder"
+        ]
 
     def _unheard(self) -> list[str]:
         if not self.unheard:

@@ -17,6 +17,7 @@ from retrieval import registry
 from retrieval.collection import Collection, open_collection
 from retrieval.schema import Alias
 from tests import collections, corpus
+from tests.indexer.kills import Killed
 
 pytest.importorskip("av")
 
@@ -24,10 +25,6 @@ from tests.media_made import recording
 
 TAGS = "tags:spectrum"
 SOUNDS = "test-hash-32/audio"
-
-
-class _Killed(BaseException):
-    """What a kill looks like from within: nothing tidies up after it."""
 
 
 @pytest.fixture
@@ -65,11 +62,11 @@ def test_promise_killed_while_it_gets_an_encoder(
             return whole(*arguments, **options)
         if after:
             whole(*arguments, **options)
-        raise _Killed
+        raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(owner, name, killed)
-        with pytest.raises(_Killed):
+        with pytest.raises(Killed):
             _extended(photos)
     with open_collection(photos.directory, settings=photos.settings) as opened:
         assert len(opened.search("red", k=5)) == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from retrieval.schema import SkipReason, Span
 from retrieval.timed import STRETCH_S
 from retrieval.vector_stores.exact import ExactStore
 from tests import collections, corpus
+from tests.indexer.kills import kill
 
 pytest.importorskip("av")
 pytest.importorskip("scenedetect")
@@ -71,29 +71,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, long_film: Path) -> Un
 
 def _made(home: Path) -> Collection:
     return create("films", settings=collections.settings(home))
-
-
-class _Killed(BaseException):
-    """What a kill looks like from within: nothing tidies up after it."""
-
-
-def _killing(owner: type, name: str, call: int, *, after: bool) -> Iterator[pytest.MonkeyPatch]:
-    whole: Callable[..., Any] = getattr(owner, name)
-    calls = 0
-
-    def killed(*arguments: Any, **options: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == call and not after:
-            raise _Killed
-        result = whole(*arguments, **options)
-        if calls == call:
-            raise _Killed
-        return result
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(owner, name, killed)
-        yield patch
 
 
 def _starts(patch: pytest.MonkeyPatch) -> list[float]:
@@ -151,9 +128,7 @@ def test_promise_killed_in_the_middle_of_a_film(
     tmp_path: Path, undisturbed: Undisturbed, owner: type, name: str, call: int, after: bool
 ) -> None:
     collection = _made(tmp_path / "killed")
-    for _ in _killing(owner, name, call, after=after):
-        with pytest.raises(_Killed):
-            index([undisturbed.media], collection)
+    kill(owner, name, call, lambda: index([undisturbed.media], collection), after=after)
     assert index([undisturbed.media], collection).failed == 0
     collections.assert_same(collections.contents(collection), undisturbed.contents)
     with closing(Ledger(collection.directory, read_only=True)) as ledger:
@@ -166,9 +141,7 @@ def test_the_next_run_goes_on_where_a_film_was_left(
     tmp_path: Path, shown: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     collection = _made(tmp_path / "home")
-    for _ in _killing(Ledger, "arrived", 2, after=True):
-        with pytest.raises(_Killed):
-            index([shown], collection)
+    kill(Ledger, "arrived", 2, lambda: index([shown], collection))
     found = collection.search("red", modality="video", k=1)
     assert [Path(path).name for path in found[0].paths] == ["long.mp4"]  # as far as it is done
     starts = _starts(monkeypatch)
@@ -180,9 +153,7 @@ def test_the_next_run_goes_on_where_a_film_was_left(
 
 def test_a_film_that_goes_before_it_is_done_leaves_nothing(tmp_path: Path, shown: Path) -> None:
     collection = _made(tmp_path / "home")
-    for _ in _killing(Ledger, "arrived", 2, after=True):
-        with pytest.raises(_Killed):
-            index([shown], collection)
+    kill(Ledger, "arrived", 2, lambda: index([shown], collection))
     (shown / "long.mp4").unlink()
     index([shown], collection)
     held = collections.contents(collection)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from retrieval.errors import BadInputError
 from retrieval.schema import SkipReason
 from retrieval.timed import STRETCH_S
 from tests import collections
+from tests.indexer.kills import kill
 
 pytest.importorskip("av")
 pytest.importorskip("scenedetect")
@@ -27,10 +27,6 @@ pytest.importorskip("scenedetect")
 from tests.media_made import SCENES, Scene, film, recording
 
 SRT = "1\n00:00:0{0},000 --> 00:00:0{1},000\n{2}\n"
-
-
-class _Killed(BaseException):
-    """What a kill looks like from within: nothing tidies up after it."""
 
 
 @pytest.fixture(scope="session")
@@ -72,31 +68,10 @@ def _shots(collection: Collection) -> set[str]:
     return shots
 
 
-def _kill(owner: type, name: str, call: int, run: Callable[[], object], after: bool = True) -> None:
-    """Run something, and kill it at the n-th call of a method."""
-    method: Callable[..., Any] = getattr(owner, name)
-    calls = 0
-
-    def killed(*arguments: Any, **options: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == call and not after:
-            raise _Killed
-        result = method(*arguments, **options)
-        if calls == call:
-            raise _Killed
-        return result
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(owner, name, killed)
-        with pytest.raises(_Killed):
-            run()
-
-
 def _begun(tmp_path: Path, shown: Path) -> Collection:
     """A collection in which a run was killed after the first stretch of the film."""
     collection = _made(tmp_path / "home")
-    _kill(Ledger, "arrived", 2, lambda: index([shown], collection))
+    kill(Ledger, "arrived", 2, lambda: index([shown], collection))
     assert _shots(collection)
     return collection
 
@@ -189,12 +164,12 @@ def test_another_look_that_was_killed_leaves_nothing_behind(
     (shown / "copy.mp4").write_bytes(long_film)
     collection = _made(tmp_path / "home")
     index([shown], collection)
-    _kill(
+    kill(
         Ledger,
         "arrived",
         call,
         lambda: index([shown], collection, options=IndexOptions(fast=True)),
-        after,
+        after=after,
     )
     index([shown], collection)
     assert _shots(collection) == whole
