@@ -330,7 +330,8 @@ def test_a_reader_is_told_that_a_server_is_loading_and_a_writer_waits(
             closing(open_at(url, tmp_path, read_only=True)) as store,
         ):
             store.count()
-        with closing(open_at(url, tmp_path, existing=True)) as store:
+        patient = server.url(NAME, "consistency=strong&timeout=120")  # a request outlasts it too
+        with closing(open_at(patient, tmp_path, existing=True)) as store:
             assert store.count() == 1
 
 
