@@ -6,6 +6,7 @@ stderr; a contact sheet. Touches: query files, stdin, the sheet's file. Never: r
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -99,7 +100,7 @@ def command(
         show(results, form, flat=flat, end=b"\0" if nul else b"\n")
         if sheet is not None and results:
             _draw(call, collection, results, sheet)
-    return _ended(call, results)
+        return _ended(call, collection, query, results)
 
 
 def _filters(asked: dict[str, Any]) -> dict[str, Any]:
@@ -136,14 +137,41 @@ def _draw(call: Call, collection: Collection, results: Results, sheet: str) -> N
         )
 
 
-def _ended(call: Call, results: Results) -> ExitCode:
+def _is_unsaid(collection: Collection, query: Query) -> bool:
+    """Whether speech was asked for and none has a time; nothing else among texts has one."""
+    from retrieval.query.moments import EVER
+    from retrieval.schema import TooMany
+
+    if "speech" not in query.kinds:
+        return False
+    texts = [channel.key for channel in collection.manifest.channels_of("text")]
+    documents = collection.backends.documents
+    found = (documents.select(None, 0, channel=key, during=EVER) for key in (*texts, ""))
+    return not any(isinstance(one, TooMany) for one in found)
+
+
+def _tell_unsaid(call: Call, transcriber: str) -> None:
+    call.note(
+        "nothing found: nothing that is said is written down with its time in this collection"
+    )
+    named = f" -c {shlex.quote(call.collection)}" if call.collection else ""
+    listen = f"`echolens index{named} --transcriber whisper:base PATHS` writes it down, or "
+    call.note(
+        f" next: {'' if transcriber else listen}put subtitles (a.srt, a.vtt) beside films and "
+        "recordings and index them again"
+    )
+
+
+def _ended(call: Call, collection: Collection, query: Query, results: Results) -> ExitCode:
     """Say what there is to say beside the hits, and how it ended."""
     if results.degraded or results.unread or call.verbose:
         # With --quiet too where a part is missing: it is no news but a fault.
         say = output.note if results.degraded else call.note
         for remark in results.notes:
             say(f"note: {remark}")
-    if not results:
+    if not results and not results.degraded and _is_unsaid(collection, query):
+        _tell_unsaid(call, collection.manifest.transcriber)
+    elif not results:
         call.note("nothing found")
     if results.degraded:
         return ExitCode.PARTLY

@@ -283,6 +283,40 @@ def test_without_films_there_are_no_moments(photos: Path, echolens: Echolens) ->
     assert (done.code, done.out, done.err) == (ExitCode.NO, b"", "nothing found\n")
 
 
+def test_speech_that_nobody_wrote_down_is_told_with_a_way_to_get_it(
+    films: Path, tmp_path: Path, echolens: Echolens
+) -> None:
+    for subtitles in films.glob("*.srt"):
+        subtitles.unlink()
+    echolens("index", films)
+    asked = ("search", "--speech", "boarding")
+
+    without = echolens(*asked)
+    corpus.text(films / "ship.srt", SAID)
+    echolens("index", films)
+
+    assert (without.code, without.out) == (ExitCode.NO, b"")
+    assert "nothing that is said is written down" in without.err
+    assert f"index -c {tmp_path / 'collection'} --transcriber whisper:base" in without.err
+    assert "subtitles (a.srt, a.vtt)" in without.err
+    assert echolens(*asked).code == ExitCode.DONE
+    elsewhere = echolens(*asked, "--where", "modality = 'audio'")
+    assert (elsewhere.code, elsewhere.err) == (ExitCode.NO, "nothing found\n")
+
+
+def test_a_transcript_without_times_holds_no_moments(films: Path, echolens: Echolens) -> None:
+    for subtitles in films.glob("*.srt"):
+        subtitles.unlink()
+    corpus.text(films / "talk.txt", "Boarding starts in ten minutes")
+    echolens("index", films)
+    asked = ("search", "--speech", "boarding")
+
+    assert "written down with its time" in echolens(*asked).err
+    assert echolens(*asked, "--group-by", "asset", "--format", "paths").lines == [
+        str(films / "talk.wav")
+    ]
+
+
 def test_status_counts_shots_and_time(ask: Indexed) -> None:
     table = ask("status").lines
     record = json.loads(ask("status", "--format", "jsonl").out)
