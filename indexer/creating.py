@@ -244,7 +244,8 @@ def _listed(url: str) -> list[str]:
 
 
 def _transcriber_url(url: str, settings: Settings) -> str:
-    """The same of a transcriber."""
+    """The same of a transcriber, which may be needed hours later only: its folder is looked at."""
+    registry.check("transcriber", url)
     scheme, _ = registry.split(url)
     return f"{scheme}:{registry.open_transcriber(url, settings.compute).location}"
 

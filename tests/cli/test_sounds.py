@@ -117,3 +117,33 @@ def test_init_tells_what_listens(echolens: Echolens) -> None:
     assert done.code == ExitCode.DONE, done.err
     assert rows["transcriber"] == "whisper:carried"
     assert any(line.split() == ["audio", "encoder", "tags:spectrum+hash:"] for line in done.lines)
+
+
+@pytest.mark.parametrize(
+    ("option", "url", "says"),
+    [
+        ("--transcriber", "whisper:./none", "with weights for `whisper:` is not there"),
+        ("--transcriber", "whisper:./photos", "holds no config.json"),
+        ("--audio-encoder", "clap:./none", "is not there"),
+        ("--audio-encoder", "clap:./photos", "holds no config.json"),
+        ("--audio-encoder", "tags:./none", "There is no folder"),
+        ("--audio-encoder", "tags:./photos+hash:", "holds no classes.csv"),
+    ],
+)
+def test_a_folder_that_holds_no_model_is_refused_before_anything_is_made_with_it(
+    option: str, url: str, says: str, photos: Path, tmp_path: Path, echolens: Echolens
+) -> None:
+    """And not by the first film of a run, hours later."""
+    if url.startswith("whisper:"):
+        pytest.importorskip("faster_whisper")
+    manifest = tmp_path / "collection" / "manifest.json"
+    for command in (["init"], ["index", str(photos)]):
+        done = echolens(*command, option, url)
+        assert done.code == ExitCode.MISSING, done.err
+        assert says in done.err
+    assert not manifest.exists()
+    echolens("init")
+    before = manifest.read_bytes()
+
+    assert echolens("index", str(photos), option, url).code == ExitCode.MISSING
+    assert manifest.read_bytes() == before

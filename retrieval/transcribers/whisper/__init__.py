@@ -84,8 +84,11 @@ class WhisperTranscriber:
 
     @staticmethod
     def check_url(url: str) -> None:
-        """Refuse a URL that names nothing, or needs a package that isn't here."""
-        check_installed(parse(url.partition(":")[2]))
+        """Refuse a URL that names nothing, no folder with weights, or needs a missing package."""
+        named = parse(url.partition(":")[2])
+        check_installed(named)
+        if named.repository is None:  # nothing is downloaded for a check
+            folder_of(named)
 
     @property
     def location(self) -> str:
