@@ -93,11 +93,13 @@ def _said(beside: Mapping[str, bytes]) -> tuple[list[Segment], str | None, list[
     scripts: list[str] = []
     odd: list[str] = []
     for name in sorted(beside):
+        left_out: list[str] = []
         try:
-            parsed = transcripts.parse(name, beside[name])
+            parsed = transcripts.parse(name, beside[name], left_out)
         except BadInputError as error:
             odd.append(f"{name}: {error}")
             continue
+        odd += (f"{name}: {what}" for what in left_out)
         if isinstance(parsed, str):
             scripts.append(parsed)
         else:

@@ -8,7 +8,8 @@ Decisions that bind this module:
 - Blocks are found here and handed to pysubs2, which knows times and tags. Left to itself it takes
   WebVTT's notes and cue names for the words of the cue before, its times of single words for a new
   cue, and drops a last line that is a number.
-- What can't be read is skipped, cue by cue: one that ends before it begins, one without words.
+- What can't be read is skipped, cue by cue: one without words, and one that ends no later than it
+  begins, which is told of in a list that the caller brings.
 - Tags, entities and the notes around songs are taken off; the words of a song stay. What is heard,
   in brackets (``[door slams]``), stays: somebody wrote down what a microphone only recorded.
 - Rolling captions say the line before again: what a cue repeats of the one before is left out.
@@ -28,6 +29,7 @@ from ..encodings import decode_text
 from ..errors import BadInputError, NotInstalledError, SkipReason
 from ..passages import tokens
 from ..timed import Segment
+from ..times import clock
 
 SUFFIXES = (".srt", ".vtt", ".txt")
 
@@ -51,12 +53,13 @@ _SLOWEST = 1.0  # tokens a second
 _LEAST_S = 2.0
 
 
-def parse(name: str, data: bytes) -> list[Segment] | str:
+def parse(name: str, data: bytes, odd: list[str]) -> list[Segment] | str:
     """The segments of subtitles or of a transcript with times; a text, where it has none.
 
     Args:
         name: of the file; its suffix tells what it is.
         data: all of it.
+        odd: gets what is left out and shouldn't have been there; it goes behind the file's name.
 
     Raises:
         BadInputError: it is empty, holds no words, is no text, or no such file.
@@ -75,9 +78,9 @@ def parse(name: str, data: bytes) -> list[Segment] | str:
         return _of_lines(text) or text.strip()
     if not cues:
         raise BadInputError(SkipReason.CORRUPT, "holds no subtitles: no line has two times")
-    segments = list(_of_cues(cues))
+    segments = list(_of_cues(cues, odd))
     if not segments:
-        raise BadInputError(SkipReason.NO_CONTENT, "has subtitles without words")
+        raise BadInputError(SkipReason.NO_CONTENT, "has subtitles without words or length")
     return segments
 
 
@@ -115,7 +118,7 @@ def _clock(stamp: tuple[str | None, ...]) -> str:
     return f"{int(hours or 0):02}:{int(minutes or 0):02}:{int(seconds or 0):02},{part or 0:0<3}"
 
 
-def _of_cues(cues: list[tuple[str, str, list[str]]]) -> Iterator[Segment]:
+def _of_cues(cues: list[tuple[str, str, list[str]]], odd: list[str]) -> Iterator[Segment]:
     """Segments of cues, their tags taken off by pysubs2."""
     try:
         import pysubs2
@@ -132,10 +135,14 @@ def _of_cues(cues: list[tuple[str, str, list[str]]]) -> Iterator[Segment]:
     events = pysubs2.SSAFile.from_string("".join(blocks) + str(len(cues)), format_="srt")
     before: list[str] = []
     until = 0.0
+    turned: list[float] = []  # starts of cues that end no later
     for event in sorted(events, key=lambda each: each.start):
         start, end = event.start / 1000, event.end / 1000
         lines = [clean for line in event.plaintext.split("\n") if (clean := _clean(line))]
-        if end <= start or not lines:
+        if not lines:
+            continue
+        if end <= start:
+            turned.append(start)
             continue
         if start <= until + _ROLLING_S:
             lines, before = _new(before, lines), lines
@@ -144,6 +151,15 @@ def _of_cues(cues: list[tuple[str, str, list[str]]]) -> Iterator[Segment]:
         until = end
         if lines:
             yield Segment(" ".join(lines), start, end)
+    if turned:
+        odd.append(_left_out(turned))
+
+
+def _left_out(starts: list[float]) -> str:
+    if len(starts) == 1:
+        return f"a cue that ends no later than it begins is left out, at {clock(starts[0])}"
+    many = f"{len(starts):,} cues that end no later than they begin are left out"
+    return f"{many}, the first at {clock(starts[0])}"
 
 
 def _new(before: list[str], lines: list[str]) -> list[str]:

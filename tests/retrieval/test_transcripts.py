@@ -30,7 +30,7 @@ In the year
 
 
 def read(name: str, text: str) -> list[Segment]:
-    segments = parse(name, text.encode())
+    segments = parse(name, text.encode(), [])
     assert not isinstance(segments, str)
     return segments
 
@@ -55,7 +55,7 @@ def test_subtitles_in_any_encoding(encoding: str) -> None:
     text = "1\r\n00:00:01,000 --> 00:00:02,000\r\n今天天氣很好我們去公園\r\n"
     if encoding == "gb18030":
         text = text.replace("今天天氣很好我們去公園", "今天天气很好我们去公园")
-    (segment,) = parse("A.SRT", text.encode(encoding))
+    (segment,) = parse("A.SRT", text.encode(encoding), [])
     assert isinstance(segment, Segment)
     assert segment.text in ("今天天氣很好我們去公園", "今天天气很好我们去公园")
 
@@ -93,6 +93,24 @@ x
         ("la la", 22.0, 23.0),
         ("[door slams]", 26.0, 27.0),
     ]
+
+
+def test_cues_that_end_no_later_than_they_begin_are_told() -> None:
+    backwards = "1\n00:01:09,000 --> 00:01:08,000\nturned\n\n"
+    good = "2\n00:00:01,000 --> 00:00:02,000\nkept\n\n"
+    empty = "3\n00:00:05,000 --> 00:00:04,000\n\n"
+    for text, expected in (
+        (good + empty, []),
+        (good + backwards, ["a cue that ends no later than it begins is left out, at 1:09.0"]),
+        (
+            backwards + good + "4\n00:01:12,000 --> 00:01:12,000\nat once\n",
+            ["2 cues that end no later than they begin are left out, the first at 1:09.0"],
+        ),
+    ):
+        odd: list[str] = []
+        segments = parse("a.srt", text.encode(), odd)
+        assert [each.text for each in segments if isinstance(each, Segment)] == ["kept"]
+        assert odd == expected
 
 
 def test_cues_come_in_the_order_of_their_beginnings_and_may_overlap() -> None:
@@ -177,7 +195,7 @@ def test_a_text_with_times(text: str, expected: list[tuple[str, float, float]]) 
     ],
 )
 def test_a_text_without_times_is_given_as_it_is(text: str) -> None:
-    assert parse("a.txt", f"\ufeff{text}\n".encode()) == text
+    assert parse("a.txt", f"\ufeff{text}\n".encode(), []) == text
 
 
 @pytest.mark.parametrize(
@@ -197,7 +215,7 @@ def test_a_file_that_is_no_transcript_is_refused(
     name: str, data: bytes, reason: SkipReason
 ) -> None:
     with pytest.raises(BadInputError) as caught:
-        parse(name, data)
+        parse(name, data, [])
     assert caught.value.reason is reason
 
 
@@ -212,7 +230,7 @@ def test_a_file_that_is_no_transcript_is_refused(
 )  # fmt: skip
 def test_nothing_makes_it_fail_otherwise(suffix: str, parts: list[str]) -> None:
     try:
-        found = parse(f"a{suffix}", "".join(parts).encode())
+        found = parse(f"a{suffix}", "".join(parts).encode(), [])
     except BadInputError:
         return
     if isinstance(found, str):

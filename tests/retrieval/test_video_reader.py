@@ -227,6 +227,16 @@ def test_subtitles_beside_a_film_are_taken_instead_of_a_transcriber(tmp_path: Pa
     assert said[0].span.start == pytest.approx(0.2)
 
 
+def test_subtitles_of_which_something_is_left_out_are_told_of(tmp_path: Path) -> None:
+    path = media_made.film(tmp_path / "a.mp4", sounds=[media_made.tone(seconds=3.0)])
+    turned = b"9\n00:00:02,000 --> 00:00:01,000\nback\n\n"
+    found = stretch(path, SPEECH, beside={"a.srt": SRT + turned})
+    assert found.warnings == (
+        "a.srt: a cue that ends no later than it begins is left out, at 0:02.0",
+    )
+    assert [draft for draft in found.drafts if draft.kind == "speech"]
+
+
 def test_a_transcript_without_times_goes_with_the_sound(tmp_path: Path) -> None:
     path = media_made.film(tmp_path / "a.mp4", sounds=[media_made.tone(seconds=3.0)])
     found = stretch(path, SPEECH, beside={"a.txt": b"A dog barks."})
