@@ -52,6 +52,7 @@ from retrieval.schema import (  # noqa: E402
     FloatArray,
     Sighting,
 )
+from retrieval.thumbnails import Thumbnails  # noqa: E402
 from retrieval.words import query_terms  # noqa: E402
 from tests.services.elasticsearch import ElasticsearchServer  # noqa: E402
 from tests.services.milvus import MilvusServer  # noqa: E402
@@ -372,7 +373,14 @@ def collection(vectors: VectorStore, documents: DocumentStore, channel: Channel)
     )
     assets = open_asset_store(Place("inplace:", Path()), lambda _: [])
     return Backends(
-        Path(), manifest, documents, {channel.key: vectors}, assets, no_encoder, no_probes
+        Path(),
+        manifest,
+        documents,
+        {channel.key: vectors},
+        assets,
+        no_encoder,
+        no_probes,
+        Thumbnails(Path(), read_only=True),
     )
 
 

@@ -93,7 +93,14 @@ def _band(collection: Collection, hit: Hit) -> Band:
     duration_s = hit.fields.get("duration_s")
     length_s = float(duration_s) if isinstance(duration_s, int | float) else None
     shows = _is_film(hit)
-    strips = tuple(_strip(moment, shows, length_s) for moment in telling(hit)[:MOMENTS])
+    strips = tuple(
+        _strip(
+            moment,
+            stills=_stills(collection, hit.asset, moment) if shows else (),
+            wave=None if shows else _wave(moment, length_s),
+        )
+        for moment in telling(hit)[:MOMENTS]
+    )
     waves = [strip.wave for strip in strips if strip.wave]
     seen_whole = any(wave.end - wave.start >= 0.99 * (length_s or 0.0) for wave in waves)
     told = (f"{hit.score:.2f}", whole(length_s) if length_s else "", lacks(hit))
@@ -111,7 +118,7 @@ def _is_film(hit: Hit) -> bool:
     return hit.fields.get("modality", hit.modality) != "audio"
 
 
-def _strip(moment: Moment, shows: bool, length_s: float | None) -> Strip:
+def _strip(moment: Moment, *, stills: tuple[Still, ...], wave: Wave | None) -> Strip:
     from retrieval.previews import Strip
 
     said = spoken_in(moment)
@@ -122,19 +129,31 @@ def _strip(moment: Moment, shows: bool, length_s: float | None) -> Strip:
         score=f"{moment.score:.2f}",
         found_by=found_by(moment, words=False),
         text=f"“{said}”" if said else "",
-        stills=_stills(moment) if shows else (),
-        wave=None if shows else _wave(moment, length_s),
+        stills=stills,
+        wave=wave,
     )
 
 
-def _stills(moment: Moment) -> tuple[Still, ...]:
-    """Times spread over a moment, as many as are likely to look different."""
+def _stills(collection: Collection, asset: str, moment: Moment) -> tuple[Still, ...]:
+    """Frames spread over a moment, as many as are likely to look different.
+
+    Where a thumbnail is kept, its frame stands for its part of the moment.
+    """
     from retrieval.previews import Still
 
     length_s = moment.end - moment.start
     count = max(1, min(STILLS, round(length_s / STILL_S)))
-    times = (moment.start + (index + 0.5) * length_s / count for index in range(count))
-    return tuple(Still(time_s, clock(time_s)) for time_s in times)
+    part_s = length_s / count
+    kept = {
+        int((each.time_s - moment.start) / part_s): each
+        for each in collection.backends.thumbnails.of(asset, moment.span)
+    }
+    return tuple(
+        Still(kept[part].time_s, clock(kept[part].time_s), kept[part].jpeg)
+        if part in kept
+        else Still(time_s := moment.start + (part + 0.5) * part_s, clock(time_s))
+        for part in range(count)
+    )
 
 
 def _wave(moment: Moment, length_s: float | None) -> Wave:

@@ -91,25 +91,14 @@ class LedgerFile:
     def errors(self) -> Iterator[None]:
         """Turn SQLite's errors into ours."""
         try:
-            yield
-        except sqlite3.DatabaseError as error:
-            kind = sqlite_files.kind_of(error)
-            if kind is None:
-                raise  # a mistake in the calling code, not in the file
-            if kind is CorruptError:
-                raise self.damaged(str(error)) from error
-            raise kind(
-                f"{self._path} can't be used: {error}.",
-                advice="Make room or allow writing there, then run the same command again.",
-            ) from error
+            with sqlite_files.errors_of(self._path):
+                yield
         except ValueError as error:  # a value that no writer wrote
             raise self.damaged(str(error)) from error
 
     def damaged(self, how: str) -> CorruptError:
         """What to raise when the file makes no sense."""
-        return CorruptError(
-            f"{self._path} is damaged: {how}.", advice="Run `echolens verify --repair`."
-        )
+        return sqlite_files.damaged(self._path, how)
 
     @staticmethod
     def discard(directory: Path) -> None:
@@ -119,14 +108,8 @@ class LedgerFile:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All that is written within is there whole, or not at all."""
-        with self.errors():
-            self.connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self.connection
-                self.connection.execute("COMMIT")
-            finally:
-                if self.connection.in_transaction:  # a full disk makes SQLite undo it by itself
-                    self.connection.execute("ROLLBACK")
+        with self.errors(), sqlite_files.commit(self.connection):
+            yield self.connection
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -28,6 +28,7 @@ from retrieval.manifest import Manifest, read_manifest
 from retrieval.probes import read_probes, write_probes
 from retrieval.protocols import AssetStore, DocumentStore, Place, Problem, VectorStore
 from retrieval.schema import Channel, Document, is_here
+from retrieval.thumbnails import Thumbnails
 
 from .lease import Holder, held
 from .ledger import Ledger, chunks
@@ -42,6 +43,7 @@ _OTHERS = (
     "What other machines have indexed is lost with it: run `echolens verify --repair` and "
     "`echolens index` on each of them."
 )
+_THUMBNAILS_LOST = "The thumbnails of films were lost: their shots are decoded to be shown."
 _REMOVED_LOST = "What was removed is not known any more: `echolens remove` it again after indexing."
 
 
@@ -96,6 +98,7 @@ class Salvage:
                 lambda channel=channel: self._begin_vectors(channel),  # type: ignore[misc]
             )
         self._part("assets", self._read_assets, self._begin_assets)
+        self._part("thumbnails", self._read_thumbnails, self._begin_thumbnails)
 
     def _part(self, name: str, read: Callable[[], None], begin: Callable[[], None]) -> None:
         try:
@@ -279,6 +282,16 @@ class Salvage:
     def _begin_assets(self) -> None:
         """An empty place for copies; each one that is gone is told when all is compared."""
         self._assets(anew=True).close()
+
+    # The thumbnails
+
+    def _read_thumbnails(self) -> None:
+        with closing(Thumbnails(self._directory, read_only=True)) as thumbnails:
+            thumbnails.check()
+
+    def _begin_thumbnails(self) -> None:
+        Thumbnails.discard(self._directory)
+        self.notes.append(_THUMBNAILS_LOST)
 
 
 def _ours(store: DocumentStore, documents: Sequence[Document]) -> list[Document]:

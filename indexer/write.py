@@ -5,11 +5,11 @@ everything is durable. Touches: stores and ledger; the files whose bytes a store
 Never: decodes.
 
 The order is the promise. Before anything reaches a store, the ledger holds what is on its way.
-Then come the assets' bytes, the vectors, and the documents with their sightings (the commit point:
-a vector without a document is invisible); then what the asset no longer has is deleted; then the
-ledger row closes it. Killed between any two steps, the next run first looks at all that was on its
-way: what no file has any more is erased, and a file that is there is done again; ids are
-deterministic, so that changes nothing that is right.
+Then come the assets' bytes, the vectors, the thumbnails, and the documents with their sightings
+(the commit point: a vector without a document is invisible); then what the asset no longer has is
+deleted; then the ledger row closes it. Killed between any two steps, the next run first looks at
+all that was on its way: what no file has any more is erased, and a file that is there is done
+again; ids are deterministic, so that changes nothing that is right.
 
 A film is written stretch by stretch, each made durable like a file; the ledger knows the stretches
 until the film is done to its end, and its file as one to be redone. So a run that is killed in the
@@ -21,6 +21,7 @@ been lost, and no run or repair may take that for a wish to erase.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,12 +35,14 @@ from retrieval.schema import (
     Draft,
     Sighting,
     SkipReason,
+    Span,
+    Thumbnail,
     is_here,
     path_of,
 )
 
 from .files import is_gone
-from .ledger import Ledger
+from .ledger import Ledger, chunks
 from .removed import RemovedAssets
 from .rows import Done, Row
 from .schema import Encodable, Encoded
@@ -136,7 +139,9 @@ class Writer:
         by_asset: dict[str, list[Entry]] = defaultdict(list)
         for entry in entries:
             by_asset[entry.sighting.asset].append(entry)
-        known = self._backends.documents.of_assets(list(by_asset))
+        # Of a film that goes on nothing is stale before it ends, and it may have much.
+        going = {entry.sighting.asset for entry in entries if entry.following is not None}
+        known = self._backends.documents.of_assets([a for a in by_asset if a not in going])
         sightings = self._backends.documents.sightings(list(by_asset))
         encodables: list[Encodable] = []
         stale: list[Document] = []
@@ -162,12 +167,14 @@ class Writer:
             for encodable in self._encodables(asset, draft)
         }
         content = set(wanted)
-        if read is None or read.following is not None:  # what it has now is not all it will have
+        if read is None:
             content |= {document.id for document in known if not document.is_caption}
-        else:
+        elif read.following is None:
             done = self._ledger.stretches(asset, read.making)
             content.update(id_ for stretch in done for id_ in stretch.documents)
         captions = self.captions(asset, [*others, *(e.sighting for e in members)])
+        if read is not None and read.following is not None:
+            known = [*self._backends.documents.get([c.document.id for c in captions]).values()]
         known_ids = {document.id for document in known}
         wanted.update((c.document.id, c) for c in captions if c.document.id not in known_ids)
         kept = content | {c.document.id for c in captions}
@@ -195,6 +202,7 @@ class Writer:
         for key, vectors in encoded.items():
             documents = [by_id[id_] for id_ in vectors.ids]
             self._backends.vectors[key].upsert(vectors.ids, vectors.vectors, documents)
+        self._backends.thumbnails.replace(_thumbnails(entries))
         self._backends.documents.upsert(new, [entry.sighting for entry in entries])
         self._delete(plan.stale)
         self._ledger.arrived(map(_row, entries), self._begun(entries, new))
@@ -229,6 +237,7 @@ class Writer:
             self.reconcile(asset)
         self._ledger.arrived(())
         self._ledger.close_departures()
+        self._forget_thumbnails()
 
     def _brought_back(self) -> set[str]:
         """Ids of documents that were still to be deleted, and that another machine's files have.
@@ -255,6 +264,14 @@ class Writer:
                     message=REMOVED, given=None)
             for row in rows
         )  # fmt: skip
+
+    def _forget_thumbnails(self) -> None:
+        """Erase those of assets that no file has any more, here or on another machine."""
+        for assets in chunks(self._backends.thumbnails.assets()):
+            seen = self._backends.documents.sightings(assets)
+            for asset in assets:
+                if asset not in seen:
+                    self._backends.thumbnails.forget(asset)
 
     def reconcile(self, asset: str) -> None:
         """Make an asset's documents follow its sightings, and these follow the ledger.
@@ -321,6 +338,15 @@ def _with_drafts(entry: Entry, spare: Mapping[str, Entry]) -> Entry:
         return entry
     row = replace(entry.row, outcome="indexed")
     return replace(entry, drafts=read.drafts, making=read.making, row=row)
+
+
+def _thumbnails(entries: Iterable[Entry]) -> Iterator[tuple[str, Span, list[Thumbnail]]]:
+    """What was read of each asset's pictures, by the stretch."""
+    for entry in entries:
+        if entry.drafts is not None:
+            end = math.inf if entry.following is None else entry.following
+            found = (draft.thumbnail for draft in entry.drafts)
+            yield entry.sighting.asset, Span(entry.start, end), [t for t in found if t is not None]
 
 
 def _row(entry: Entry) -> Row:

@@ -37,6 +37,7 @@ from .query.parse import Query, parse_query
 from .query.present import Results
 from .schema import Alias, Channel, Compute, Filter, Modality
 from .settings import Settings, load_settings
+from .thumbnails import Thumbnails
 
 S = TypeVar("S")
 MANIFEST_RECORD = "manifest"  # in a document store that several machines share
@@ -225,6 +226,7 @@ def open_backends(
         assets=assets,
         encoder=_encoder_opener(directory, settings),
         probes=_probe_reader(directory),
+        thumbnails=Thumbnails(directory, read_only=read_only),
         limits=limits_of(settings),
         alias=_alias_opener(settings),
     )

@@ -156,6 +156,14 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A key frame: its time in seconds, and the small picture as a JPEG."""
+
+    time_s: float
+    jpeg: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """A document before it knows its asset and channel: what a modality gives.
 
@@ -163,12 +171,14 @@ class Draft:
         inputs: 1..m encoder inputs (a text; an (h, w, 3) uint8 RGB picture; a `Sound`); several
             are pooled into one vector by their normalised mean.
         text: what can be found by its words, if anything.
+        thumbnail: of its key frame, if it is a shot.
     """
 
     kind: Kind
     inputs: tuple[Any, ...]
     span: Span | None = None
     text: str | None = None
+    thumbnail: Thumbnail | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Opening a SQLite file, and what its errors mean: one set of rules for all who keep one.
 
 Gets: a path. Gives: a connection in autocommit; the kind of an error. Touches: that file, its
-``-wal`` and its ``-shm``. Never: a table.
+``-wal`` and its ``-shm``. Never: a table, a row.
 
 A writer works in WAL mode with ``synchronous=FULL``, so a commit that returned survives a power
 cut, and with ``secure_delete``, so deleted bytes are overwritten with zeros. A reader opens with
@@ -19,6 +19,8 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import (
@@ -42,6 +44,15 @@ _KINDS: dict[int, type[EcholensError]] = {
     sqlite3.SQLITE_PERM: StoreUnreachableError,
     sqlite3.SQLITE_READONLY: StoreUnreachableError,
 }
+_WORDS: dict[type[EcholensError], tuple[str, str]] = {
+    LockedError: ("is being written by another process", "Wait until it has finished."),
+    StoreUnreachableError: (
+        "can't be read or written",
+        "Check the disk's free space and the permissions of the file's folder.",
+    ),
+    CorruptError: ("is damaged", "Run `echolens verify --repair`."),
+}
+_WAIT_FOR_READERS_S = 0.5
 # SQLITE_ERROR is a mistake in a statement, but for a table that the file should have.
 _LOST_TABLE = re.compile("no such (table|column)|vtable constructor failed")
 
@@ -119,6 +130,47 @@ def version_of(connection: sqlite3.Connection, path: Path, newest: int) -> int:
     return int(version)
 
 
+@contextmanager
+def errors_of(path: Path) -> Iterator[None]:
+    """Turn what SQLite raises about a file into the errors of the library."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        kind = kind_of(error)
+        if kind is None:
+            raise  # a mistake in the calling code, not in the file
+        what, advice = _WORDS[kind]
+        raise kind(f"{path} {what}: {error}.", advice=advice) from error
+
+
+@contextmanager
+def commit(connection: sqlite3.Connection) -> Iterator[None]:
+    """One write transaction: all of it is durable afterwards, or none of it happened."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # A full disk has already rolled back by itself.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def erase_log(connection: sqlite3.Connection, wait_s: float) -> None:
+    """Move the log into the file and cut it to nothing: deleted rows stand in it until then.
+
+    Where a reader holds an old state for long, it is left to the next delete, closing or opening.
+
+    Args:
+        connection: a writer's.
+        wait_s: what it waits otherwise for another connection's commit.
+    """
+    connection.execute(f"PRAGMA busy_timeout = {round(_WAIT_FOR_READERS_S * 1000)}").fetchall()
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    connection.execute(f"PRAGMA busy_timeout = {round(wait_s * 1000)}").fetchall()
+
+
 def kind_of(error: sqlite3.DatabaseError) -> type[EcholensError] | None:
     """What a file's error is in the library's words; None: a mistake of the calling code."""
     if isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError):
@@ -134,6 +186,12 @@ def remove(path: Path) -> None:
     """Delete a file that is beyond reading, its log first: that must not meet a new file."""
     for name in (f"{path.name}-wal", f"{path.name}-shm", path.name):
         path.with_name(name).unlink(missing_ok=True)
+
+
+def damaged(path: Path, how: str) -> CorruptError:
+    """The error of a file that makes no sense."""
+    what, advice = _WORDS[CorruptError]
+    return CorruptError(f"{path} {what}: {how}.", advice=advice)
 
 
 def missing(path: Path) -> CorruptError:

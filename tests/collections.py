@@ -11,6 +11,7 @@ import numpy as np
 from indexer.ledger import Ledger
 from indexer.rows import Row
 from retrieval.collection import Collection, open_collection
+from retrieval.query.moments import EVER
 from retrieval.schema import FloatArray, Sighting
 from retrieval.settings import Settings
 
@@ -27,6 +28,7 @@ class Contents:
     Attributes:
         documents: (asset, kind, channel, text) by id.
         vectors: (dim,) float32 by channel key and id.
+        thumbnails: times of those that are kept, in seconds, by asset.
     """
 
     documents: dict[str, tuple[str, str, str, str | None]]
@@ -34,6 +36,7 @@ class Contents:
     vectors: dict[str, dict[str, FloatArray]]
     rows: list[Row]
     rechecks: list[str]
+    thumbnails: dict[str, list[float]]
 
 
 def contents(collection: Collection) -> Contents:
@@ -43,8 +46,13 @@ def contents(collection: Collection) -> Contents:
         documents = {d.id: (d.asset, d.kind, d.channel, d.text) for d in backends.documents.scan()}
         sightings = list(backends.documents.scan_sightings())
         vectors = {key: store.get(list(store.scan())) for key, store in backends.vectors.items()}
+        thumbnails = {
+            asset: [each.time_s for each in backends.thumbnails.of(asset, EVER)]
+            for asset in backends.thumbnails.assets()
+        }
     with closing(Ledger(collection.directory, read_only=True)) as ledger:
-        return Contents(documents, sightings, vectors, list(ledger.scan()), ledger.rechecks())
+        rows, rechecks = list(ledger.scan()), ledger.rechecks()
+    return Contents(documents, sightings, vectors, rows, rechecks, thumbnails)
 
 
 def assert_same(actual: Contents, expected: Contents) -> None:
@@ -52,6 +60,7 @@ def assert_same(actual: Contents, expected: Contents) -> None:
     assert actual.documents == expected.documents
     assert actual.sightings == expected.sightings
     assert actual.rows == expected.rows
+    assert actual.thumbnails == expected.thumbnails
     assert actual.rechecks == expected.rechecks == []
     assert actual.vectors.keys() == expected.vectors.keys()
     for key, wanted in expected.vectors.items():

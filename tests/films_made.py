@@ -30,6 +30,7 @@ from retrieval.schema import (
     Sighting,
     Span,
 )
+from retrieval.thumbnails import Thumbnails
 from tests.encoders import DIM, HashEncoder
 
 WORDS = "red boat"
@@ -101,6 +102,7 @@ def films_made(
         registry.open_asset_store(replace(place, url="inplace:"), lambda _asset: []),
         lambda _channel: encoder,
         lambda: stored,
+        Thumbnails(folder, read_only=True),
     )
     made = Made(backends, films)
     _fill(made)

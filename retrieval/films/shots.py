@@ -68,14 +68,24 @@ class Shot:
     """What a film shows from `start` to `end` seconds.
 
     Attributes:
-        pictures: 1..`MOST_PICTURES` (h, w, 3) uint8 RGB arrays, in order.
+        frames: 1..`MOST_PICTURES` that stand for it, in order.
         blank: whether nothing is to be seen in it: black, or one colour.
     """
 
     start: float
     end: float
-    pictures: tuple[Picture, ...]
+    frames: tuple[Frame, ...]
     blank: bool = False
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """(h, w, 3) uint8 RGB arrays."""
+        return tuple(frame.picture for frame in self.frames)
+
+    @property
+    def key_frame(self) -> Frame:
+        """The one to show a person: the middle one."""
+        return self.frames[len(self.frames) // 2]
 
 
 def recipe() -> dict[str, str | int | float]:
@@ -159,11 +169,11 @@ class _Scene:
         for start, end in pairwise(borders):
             inside = [frame for frame in self.kept if start <= frame.time_s < end]
             shown = inside or [frame for frame in self.kept if frame.time_s < end][-1:]
-            pictures = _pictures(shown or self.kept[:1], start, end)
-            if pictures:
-                yield Shot(round(start, 3), round(end, 3), pictures)
+            chosen = _chosen(shown or self.kept[:1], start, end)
+            if chosen:
+                yield Shot(round(start, 3), round(end, 3), chosen)
             else:
-                best = max((frame.picture for frame in shown or self.kept[:1]), key=_contrast)
+                best = max(shown or self.kept[:1], key=lambda frame: _contrast(frame.picture))
                 yield Shot(round(start, 3), round(end, 3), (best,), blank=True)
 
 
@@ -255,11 +265,11 @@ def _detector_version() -> str:
         return "absent"
 
 
-def _pictures(frames: Sequence[Frame], start: float, end: float) -> tuple[Picture, ...]:
-    """A few pictures spread over a shot: of each part of it the most central that is worth it."""
+def _chosen(frames: Sequence[Frame], start: float, end: float) -> tuple[Frame, ...]:
+    """A few frames spread over a shot: of each part of it the most central that is worth it."""
     parts = min(MOST_PICTURES, 2 + int((end - start) // 3))
     borders = np.linspace(start, end, parts + 1)
-    chosen: dict[float, Picture] = {}
+    chosen: dict[float, Frame] = {}
     seen: list[NDArray[np.float32]] = []
     for low, high in pairwise(borders):
         middle = (low + high) / 2
@@ -269,7 +279,7 @@ def _pictures(frames: Sequence[Frame], start: float, end: float) -> tuple[Pictur
                 continue
             cells = _cells(frame.picture)
             if all(float(np.abs(cells - other).max()) > _REPEAT for other in seen):
-                chosen[frame.time_s] = frame.picture
+                chosen[frame.time_s] = frame
                 seen.append(cells)
                 break
     return tuple(chosen[time_s] for time_s in sorted(chosen))

@@ -1,7 +1,8 @@
 """What is seen in a stretch: its shots.
 
-Gets: a film, and where the stretch begins. Gives: drafts of kind ``shot``. Touches: PyAV and
-PySceneDetect, through `frames` and `shots`. Never: keeps more pictures than it gives.
+Gets: a film, and where the stretch begins. Gives: drafts of kind ``shot``, with a thumbnail each.
+Touches: PyAV and PySceneDetect, through `frames` and `shots`. Never: keeps more pictures than it
+gives.
 
 A shot in which nothing is to be seen is no document, unless the beginning of a film has no other:
 what is dark from end to end is found, too.
@@ -9,13 +10,16 @@ what is dark from end to end is found, too.
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from PIL import Image
+
 from retrieval.errors import BadInputError
-from retrieval.schema import Draft, Span
+from retrieval.schema import Draft, Span, Thumbnail
 from retrieval.timed import STRETCH_S
 from retrieval.times import clock
 
@@ -24,6 +28,8 @@ from .nouns import Broken, Facts, Frame
 from .shots import Shot, shots
 
 OVERSIZE = 2  # pictures are so many times the encoder's side, so that its own resizing stays sharp
+THUMBNAIL_PX = 320  # longer side
+_QUALITY = 80  # of JPEG
 _FAR_APART_FPS = 2.0  # a film of fewer pictures a second is slides
 _MOVING_PICTURES = ("gif", "png", "webp")  # whose length is that of their frames together
 
@@ -96,7 +102,18 @@ def drafts_of(found: Sequence[Shot], start: float) -> Iterator[Draft]:
     if not worth and found and start == 0:
         worth = [max(found, key=lambda shot: shot.end - shot.start)]
     for shot in worth:
-        yield Draft("shot", shot.pictures, Span(shot.start, shot.end))
+        span = Span(shot.start, shot.end)
+        yield Draft("shot", shot.pictures, span, thumbnail=_thumbnail(shot.key_frame, span))
+
+
+def _thumbnail(frame: Frame, span: Span) -> Thumbnail:
+    """A key frame, reduced if it is larger; its time lies in the shot also where that has no frame of its own."""
+    picture = Image.fromarray(frame.picture)
+    picture.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), reducing_gap=2.0)
+    written = io.BytesIO()
+    picture.save(written, "JPEG", quality=_QUALITY)
+    time_s = min(max(frame.time_s, span.start), math.nextafter(span.end, span.start))
+    return Thumbnail(time_s, written.getvalue())
 
 
 class _Reel:

@@ -13,6 +13,7 @@ Touches: what the opener opens; decodes only what is shown. Never: a store, a ra
 
 from __future__ import annotations
 
+import io
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,10 +40,17 @@ _WAVE_RATE = 8_000  # Hz; enough for an outline
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """A frame of a film: its time in seconds, and what is written under it."""
+    """A frame of a film.
+
+    Attributes:
+        time_s: in seconds.
+        label: what is written under it.
+        jpeg: the frame, if a thumbnail of it is kept; None: it is decoded.
+    """
 
     time_s: float
     label: str
+    jpeg: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,15 +166,19 @@ def _words(row: Image.Image, strip: Strip, left: int) -> None:
 
 def _stills(band: Band, strip: Strip) -> Image.Image:
     """Frames in a row, their times under them; why there are none, if there are none."""
-    try:
-        pictures = [_frame(band.open, still.time_s, strip) for still in strip.stills]
-    except EcholensError as error:
-        return _instead(error)
-    except OSError:
-        return _broken("This file can't be opened.")
-    found = [(still, p) for still, p in zip(strip.stills, pictures, strict=True) if p is not None]
+    found: list[tuple[Still, Image.Image]] = []
+    instead = "There is no picture at this time."
+    for still in strip.stills:
+        try:
+            picture = _picture(band.open, still, strip)
+        except EcholensError as error:
+            instead = _why(error)
+        except OSError:
+            instead = "This file can't be opened."
+        else:
+            found += [] if picture is None else [(still, picture)]
     if not found:
-        return _broken("There is no picture at this time.")
+        return _broken(instead)
     ratio = max(picture.height / picture.width for _, picture in found)
     height = round(min(max(_STILL_PX * ratio, _LOWEST), _TALLEST))
     row = Image.new("RGB", (_STRIP_PX, height + _LEGEND_PX + 8), PAGE)
@@ -179,13 +191,19 @@ def _stills(band: Band, strip: Strip) -> Image.Image:
     return row
 
 
-def _instead(error: EcholensError) -> Image.Image:
+def _why(error: EcholensError) -> str:
     is_bad = isinstance(error, BadInputError)
-    return _broken(f"This file {error}." if is_bad else f"{error} {error.advice}")
+    return f"This file {error}." if is_bad else f"{error} {error.advice}"
 
 
 def _broken(why: str) -> Image.Image:
     return drawing.card(why, (_STRIP_PX, _WAVE_PX), drawing.BROKEN, FAINT, ranked=False)
+
+
+def _picture(opener: Callable[[], BinaryIO], still: Still, strip: Strip) -> Image.Image | None:
+    if still.jpeg is None:
+        return _frame(opener, still.time_s, strip)
+    return Image.open(io.BytesIO(still.jpeg)).convert("RGB")
 
 
 def _frame(opener: Callable[[], BinaryIO], time_s: float, strip: Strip) -> Image.Image | None:
@@ -208,7 +226,7 @@ def _wave(band: Band, wave: Wave) -> Image.Image:
         with band.open() as file:
             samples = sound(file, rate=_WAVE_RATE, start=wave.start, end=wave.end)
     except EcholensError as error:
-        return _instead(error)
+        return _broken(_why(error))
     except OSError:
         return _broken("This file can't be opened.")
     drawn = Image.new("RGB", (_STRIP_PX, _WAVE_PX + _LEGEND_PX + 8), PAGE)

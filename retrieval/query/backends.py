@@ -17,6 +17,7 @@ from ..manifest import Manifest
 from ..probes import Probes
 from ..protocols import AssetStore, DocumentStore, Encoder, Limits, VectorStore
 from ..schema import Alias, Channel, Modality
+from ..thumbnails import Thumbnails
 
 
 class AbsentStore:
@@ -42,6 +43,7 @@ class Backends:
         encoder: gives a channel's encoder; one instance for all channels of one encoder URL.
         alias: gives an alias's encoder; None when it isn't here, or isn't the same any more.
         probes: gives what is kept of the encoder's built-in inputs.
+        thumbnails: of the films that this machine has read.
         limits: what one input may cost, a query's picture as well as a file.
         proven: (encoder URL, modality) of each encoder that a query has compared with its probes.
         check: raises `LockedError` once this writer has lost the right to write.
@@ -55,6 +57,7 @@ class Backends:
     assets: AssetStore
     encoder: Callable[[Channel], Encoder]
     probes: Callable[[], Probes]
+    thumbnails: Thumbnails
     limits: Limits = field(default_factory=Limits)
     alias: Callable[[Alias], Encoder | None] = lambda _alias: None
     proven: set[tuple[str, Modality]] = field(default_factory=set, compare=False)
@@ -67,3 +70,4 @@ class Backends:
             vectors.close()
         self.documents.close()
         self.assets.close()
+        self.thumbnails.close()

@@ -35,6 +35,7 @@ from retrieval.schema import (
     Or,
     Sighting,
 )
+from retrieval.thumbnails import Thumbnails
 from tests.encoders import DIM, HashEncoder
 
 COUNT = 3_000
@@ -113,6 +114,7 @@ def _open(place: Place, vectors: str, documents: str) -> Backends:
         registry.open_asset_store(replace(place, url="inplace:"), lambda _asset: []),
         lambda _channel: encoder,
         lambda: probes.make_probes(encoder),
+        Thumbnails(place.directory, read_only=True),
     )
 
 

@@ -47,6 +47,7 @@ from retrieval.schema import (
     Or,
     Sighting,
 )
+from retrieval.thumbnails import Thumbnails
 from tests.encoders import DIM, HashEncoder
 
 SPACE = "test-hash-32"
@@ -117,7 +118,14 @@ def collection(
         asked = encoder or made
         stored = probes.make_probes(made)
         backends = Backends(
-            directory, manifest, documents, vectors, assets, lambda _c: asked, lambda: stored
+            directory,
+            manifest,
+            documents,
+            vectors,
+            assets,
+            lambda _c: asked,
+            lambda: stored,
+            Thumbnails(directory, read_only=True),
         )
         opened = Open(backends, items)
         _fill(opened, made, channels, orphans)

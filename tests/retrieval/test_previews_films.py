@@ -61,6 +61,17 @@ def test_frames_stand_in_the_order_of_their_times(tmp_path: Path) -> None:
     assert (stills[3] == 255).all()
 
 
+def test_a_kept_thumbnail_is_shown_without_the_film(tmp_path: Path) -> None:
+    jpeg = io.BytesIO()
+    Image.new("RGB", (320, 240), RED).save(jpeg, "JPEG")
+    stills = (Still(0.5, "0:00.5", jpeg.getvalue()), Still(1.5, "0:01.5"))
+    strip = Strip(0, 2, "0:00", stills=stills)
+
+    drawn = _drawn(_band(tmp_path / "gone.mp4", strip))
+
+    assert _nearest(_colour_at(drawn, 100, TOP + 75)) == RED
+
+
 def test_a_frame_that_is_shown_for_long_is_found_by_any_time_in_it(tmp_path: Path) -> None:
     slow = media_made.film(tmp_path / "a.mp4", SCENES, fps=1)
 

@@ -253,7 +253,7 @@ class SqliteStore:
     @contextmanager
     def _using(self) -> Iterator[sqlite3.Connection]:
         """The connection, for one thread at a time."""
-        with self._lock, sqlite_file.errors_of(self._path):
+        with self._lock, sqlite_files.errors_of(self._path):
             yield self._connection
 
     @contextmanager
@@ -263,12 +263,12 @@ class SqliteStore:
                 f"{self._path} is open for reading only.",
                 advice="Open the collection for writing.",
             )
-        with self._using() as connection, sqlite_file.commit(connection):
+        with self._using() as connection, sqlite_files.commit(connection):
             yield connection
 
     def _erase_log(self) -> None:
         with self._using() as connection:
-            sqlite_file.erase_log(connection)
+            sqlite_files.erase_log(connection, sqlite_file.WAIT_S)
 
 
 def _problems(connection: sqlite3.Connection) -> Iterator[Problem]:

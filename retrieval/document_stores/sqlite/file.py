@@ -14,11 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ... import sqlite_files
-from ...errors import CorruptError, LockedError, StoreUnreachableError
+from ...errors import CorruptError, StoreUnreachableError
 
 FORMAT = 1
 WAIT_S = 10.0  # for another connection's commit
-WAIT_FOR_READERS_S = 0.5
 CACHE_KIB = 32_768
 
 # `words` is derived: document number -> terms, see retrieval.words. It keeps the terms that it
@@ -68,7 +67,7 @@ PRAGMA user_version = {FORMAT};
 
 def open_for_writing(path: Path, *, make: bool) -> sqlite3.Connection:
     """Open the file; made if it isn't there and `make` says so, else that is damage."""
-    with errors_of(path):
+    with sqlite_files.errors_of(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -82,7 +81,7 @@ def open_for_writing(path: Path, *, make: bool) -> sqlite3.Connection:
             if not made:
                 # The version is set in the same commit as the tables: never a half-made file.
                 connection.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
-            erase_log(connection)
+            sqlite_files.erase_log(connection, WAIT_S)
         except BaseException:
             connection.close()
             raise
@@ -91,7 +90,7 @@ def open_for_writing(path: Path, *, make: bool) -> sqlite3.Connection:
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
     """Open the file; that it isn't there, or holds nothing, is damage."""
-    with errors_of(path):
+    with sqlite_files.errors_of(path):
         connection = sqlite_files.open_for_reading(path, wait_s=WAIT_S)
         try:
             if not _is_made(connection, path):
@@ -104,63 +103,12 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 
 
 @contextmanager
-def errors_of(path: Path) -> Iterator[None]:
-    """Turn what SQLite raises about a file into the errors of the library."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        kind = sqlite_files.kind_of(error)
-        if kind is None:
-            raise  # a mistake in the calling code, not in the file
-        what, advice = _WORDS[kind]
-        raise kind(f"{path} {what}: {error}.", advice=advice) from error
-
-
-@contextmanager
 def understood(path: Path) -> Iterator[None]:
     """Take a value that no writer wrote for what it is: damage."""
     try:
         yield
     except (AttributeError, TypeError, ValueError) as error:
-        what, advice = _WORDS[CorruptError]
-        raise CorruptError(f"{path} {what}: {error}.", advice=advice) from error
-
-
-_WORDS = {
-    LockedError: ("is being written by another process", "Wait until it has finished."),
-    StoreUnreachableError: (
-        "can't be read or written",
-        "Check the disk's free space and the permissions of the file's folder.",
-    ),
-    CorruptError: (
-        "is damaged",
-        "Run `echolens verify --repair`.",
-    ),
-}
-
-
-@contextmanager
-def commit(connection: sqlite3.Connection) -> Iterator[None]:
-    """One write transaction: all of it is durable afterwards, or none of it happened."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        # A full disk has already rolled back by itself.
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def erase_log(connection: sqlite3.Connection) -> None:
-    """Move the log into the file and cut it to nothing: deleted rows stand in it until then.
-
-    Where a reader holds an old state for long, it is left to the next delete, closing or opening.
-    """
-    connection.execute(f"PRAGMA busy_timeout = {round(WAIT_FOR_READERS_S * 1000)}").fetchall()
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    connection.execute(f"PRAGMA busy_timeout = {round(WAIT_S * 1000)}").fetchall()
+        raise sqlite_files.damaged(path, str(error)) from error
 
 
 def damage(connection: sqlite3.Connection) -> Iterator[str]:
@@ -198,6 +146,11 @@ def _prepare_for_writing(connection: sqlite3.Connection, path: Path) -> None:
 def _is_made(connection: sqlite3.Connection, path: Path) -> bool:
     """Whether the tables are there, in a format that this version reads."""
     version = sqlite_files.version_of(connection, path, FORMAT)
+    if 0 < version < FORMAT:
+        raise CorruptError(
+            f"{path} has format {version}; this Echolens reads {FORMAT} alone.",
+            advice="Run `echolens verify --repair`, then index everything again.",
+        )
     if version == 0 and connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
         raise CorruptError(
             f"{path} is a SQLite file, but not one that Echolens made.",
