@@ -48,6 +48,7 @@ SIDECAR_BYTES = 1 << 20
 TRANSCRIPT_BYTES = 8 << 20
 STOP_WITHIN_S = 2.0
 UNDER_WAY = 4  # readings begun for each process, so that none waits to be told of the next
+CODE_SUFFIXES = (".ts", ".mts")  # of TypeScript as well as of films
 CAPTION_KEYS = ("caption", "captions", "description", "title")
 
 
@@ -206,6 +207,7 @@ def _read(item: Item, wants: Wants | None, start: float) -> Reading:
     transcripts, others, warnings = _sidecars_of(item)
     stretch = None
     with _open(item.stat) as file:
+        _leave_out_code(file, item)
         description = reader.describe(file)
         if wants is not None:
             file.seek(0)
@@ -230,6 +232,16 @@ def _read(item: Item, wants: Wants | None, start: float) -> Reading:
         following=stretch.following,
         media_s=stretch.media_s,
     )
+
+
+def _leave_out_code(file: BinaryIO, item: Item) -> None:
+    """Source code that is called like a film is no damaged film, but of a kind not indexed."""
+    if not item.stat.path.lower().endswith(CODE_SUFFIXES):
+        return
+    from retrieval.media import kind_of  # it brings Pillow, which few need here
+
+    if kind_of(file.read(4096)) == "text":
+        raise BadInputError(SkipReason.UNSUPPORTED, "is text, not a film")
 
 
 def _stretch(

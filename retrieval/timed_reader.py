@@ -7,8 +7,6 @@ the network.
 
 What is said is taken from subtitles beside a file, else from those inside, else a transcriber is
 given the sound. A transcript without times goes with the sound, to be aligned to it.
-
-A file of text is no damaged film but something else: source code is called ``.ts``, too.
 """
 
 from __future__ import annotations
@@ -79,7 +77,7 @@ class TimedReader:
         file.seek(0)
         head = file.read(4096)
         if head and kind_of(head) == "text":
-            raise BadInputError(SkipReason.UNSUPPORTED, f"is text, not a {self.noun}")
+            raise BadInputError(SkipReason.CORRUPT, f"is text, not a {self.noun}")
         try:
             from .films import containers  # noqa: F401
         except NotInstalledError as error:

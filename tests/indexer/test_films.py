@@ -21,6 +21,7 @@ from retrieval.schema import SkipReason, Span
 from retrieval.timed import STRETCH_S
 from retrieval.vector_stores.exact import ExactStore
 from tests import collections, corpus
+from tests.indexer.conftest import outcomes
 from tests.indexer.kills import kill
 
 pytest.importorskip("av")
@@ -222,3 +223,21 @@ def test_a_recording_in_which_nobody_speaks_is_not_called_silent(
     assert [each.message for each in failures(collection, every=True)] == [
         "nothing of it could be found: it needs an --audio-encoder, since no speech was heard in it"
     ]
+
+
+def test_what_is_not_what_its_name_says_is_a_failure_whatever_its_name(
+    tmp_path: Path, media: Path
+) -> None:
+    """A page in place of a film; but source code is called like films, and is none that failed."""
+    for name in ("a.mp4", "a.mp3", "a.jpg", "module.ts", "module.MTS"):
+        (media / name).write_bytes(b"<!doctype html><html><p>404 Not found</p></html>")
+    collection = create("films", settings=collections.settings(tmp_path / "home"))
+    report = index([media], collection)
+    assert report.failed == 3
+    assert outcomes(collection, media) == {
+        "a.jpg": "corrupt", "a.mp3": "corrupt", "a.mp4": "corrupt",
+        "module.MTS": "unsupported", "module.ts": "unsupported",
+    }  # fmt: skip
+    assert [failure.message for failure in failures(collection)] == [
+        "is text, not a picture", "is text, not a recording", "is text, not a film",
+    ]  # fmt: skip

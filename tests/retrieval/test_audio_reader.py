@@ -182,7 +182,7 @@ def test_a_query_is_the_beginning_of_a_sound(tmp_path: Path) -> None:
     ("data", "reason"),
     [
         (b"", SkipReason.EMPTY),
-        (b"These are words.", SkipReason.UNSUPPORTED),
+        (b"These are words.", SkipReason.CORRUPT),
         (np.random.default_rng(1).bytes(5000), SkipReason.CORRUPT),
     ],
 )

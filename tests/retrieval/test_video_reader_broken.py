@@ -72,7 +72,7 @@ def test_a_film_of_no_frames_is_corrupt(tmp_path: Path) -> None:
 def test_what_is_no_film_is_told_by_its_reason(tmp_path: Path) -> None:
     for name, data, reason in (
         ("empty.mp4", b"", SkipReason.EMPTY),
-        ("module.ts", b"export const film = 1;\n", SkipReason.UNSUPPORTED),
+        ("page.mp4", b"<!doctype html><p>404 Not found\n", SkipReason.CORRUPT),
         ("noise.mp4", np.random.default_rng(0).bytes(9000), SkipReason.CORRUPT),
     ):
         path = tmp_path / name
