@@ -230,7 +230,10 @@ def _part(segment: Segment, start: float, end: float) -> Segment | None:
     first, last = inside[0], inside[-1]
     text = segment.text[first.start : _behind(segment.text, last.end)]
     words = tuple(word for word in segment.words if word.start >= start and word.end <= end)
-    return replace(segment, text=text, start=clock(first.start), end=clock(last.end), words=words)
+    # A word that was heard has its punctuation with it, and so reaches beyond the unit.
+    times = [clock(first.start), clock(last.end)]
+    times += [time for word in words for time in (word.start, word.end)]
+    return replace(segment, text=text, start=min(times), end=max(times), words=words)
 
 
 def _clock(

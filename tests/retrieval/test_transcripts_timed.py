@@ -148,6 +148,15 @@ def test_what_is_said_beside_the_script_is_kept() -> None:
     assert aligned.segments[0].end <= aligned.segments[1].start
 
 
+def test_what_is_said_beside_the_script_has_its_words_in_its_time() -> None:
+    """Also one with a bracket, which the word takes some of its time for."""
+    beside = "(so) the the the the the the (so)"
+    for heard, place in ((f"{beside} a b c", 0), (f"a b c {beside}", -1)):
+        segment = align("A b c.", [said(heard)]).segments[place]
+        assert len(segment.words) == 8
+        assert (segment.start, segment.end) == (segment.words[0].start, segment.words[-1].end)
+
+
 def test_a_transcript_of_something_else_gives_way_to_what_was_heard() -> None:
     heard = [said("a wholly different talk about ships and their cargo in the harbour of Riga")]
     aligned = align(SCRIPT, heard)
