@@ -30,6 +30,10 @@ from tools.back_ends import BLOCK, block
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in (*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")))
+}
 
 
 def _command(name: str) -> click.Command:
@@ -68,10 +72,10 @@ def test_a_command_stands_in_the_readme(name: str) -> None:
 
 
 HELP = [example for name in COMMANDS for example in _examples(_command(name).help or "")]
-IN_README = list(_examples(_consoles(README)))
+IN_PAGES = [example for text in PAGES.values() for example in _examples(_consoles(text))]
 
 
-@pytest.mark.parametrize("arguments", [*HELP, *IN_README], ids=shlex.join)
+@pytest.mark.parametrize("arguments", [*HELP, *IN_PAGES], ids=shlex.join)
 def test_an_example_parses(arguments: list[str]) -> None:
     context = echolens.make_context("echolens", list(arguments))
     name, command, rest = echolens.resolve_command(
@@ -84,7 +88,7 @@ def test_an_example_parses(arguments: list[str]) -> None:
 
 def test_there_are_examples_to_parse() -> None:
     assert len(HELP) >= len(COMMANDS)
-    assert len(IN_README) >= 5
+    assert len(IN_PAGES) >= 5
 
 
 @pytest.mark.parametrize("setting", [field.name for field in fields(Settings)])
@@ -124,8 +128,8 @@ def test_an_encoder_stands_in_the_readme(scheme: str) -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_format_of_data_sets_stands_in_the_readme(name: str) -> None:
-    assert re.search(rf"^\| `{name}:", README, re.M)
+def test_a_format_of_data_sets_stands_in_its_page(name: str) -> None:
+    assert re.search(rf"^\| `{name}:", PAGES["docs/evaluate.md"], re.M)
 
 
 def test_the_table_of_back_ends_is_that_of_the_registry() -> None:
@@ -133,26 +137,14 @@ def test_the_table_of_back_ends_is_that_of_the_registry() -> None:
 
 
 def test_the_options_of_urls_stand_in_the_page_about_servers() -> None:
-    told = (ROOT / "docs/servers.md").read_text(encoding="utf-8")
     known = {*address.COMMON, *milvus.OPTIONS, *elasticsearch.OPTIONS}
 
-    assert [name for name in known if f"`{name}`" not in told] == []
+    assert [name for name in known if f"`{name}`" not in PAGES["docs/servers.md"]] == []
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        "README.md",
-        "CONTRIBUTING.md",
-        "CHANGELOG.md",
-        "docs/servers.md",
-        "docs/faults.md",
-        "docs/films.md",
-    ],
-)
+@pytest.mark.parametrize("page", PAGES)
 def test_a_link_to_a_file_leads_somewhere(page: str) -> None:
-    text = (ROOT / page).read_text(encoding="utf-8")
-    targets = re.findall(r"\]\((?!https?://)([^)#]+)", text)
+    targets = re.findall(r"\]\((?!https?://)([^)#]+)", PAGES[page])
     here = (ROOT / page).parent
 
     assert [target for target in targets if not (here / target).exists()] == []

@@ -107,9 +107,9 @@ def drafts_of(found: Sequence[Shot], start: float) -> Iterator[Draft]:
 
 
 def _thumbnail(frame: Frame, span: Span) -> Thumbnail:
-    """A key frame, reduced if it is larger; its time lies in the shot also where that has no frame of its own."""
+    """A key frame, small; where a shot has no frame of its own, its time is moved into it."""
     picture = Image.fromarray(frame.picture)
-    picture.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), reducing_gap=2.0)
+    picture.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
     written = io.BytesIO()
     picture.save(written, "JPEG", quality=_QUALITY)
     time_s = min(max(frame.time_s, span.start), math.nextafter(span.end, span.start))
