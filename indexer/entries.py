@@ -17,7 +17,7 @@ from itertools import takewhile
 
 from retrieval import registry
 from retrieval.errors import BadInputError
-from retrieval.schema import Sighting, SkipReason, path_of, printable
+from retrieval.schema import Sighting, SkipReason, printable
 from retrieval.timed import STRETCH_S
 
 from .decode import Decoder, hash_file
@@ -28,7 +28,7 @@ from .lookahead import Pending
 from .opening import Session
 from .recipes import recipes_of, transcriber_of, wants_of
 from .removed import RemovedAssets
-from .rows import Done, Row
+from .rows import UNREAD, Done, Row, tells_of_gap
 from .schema import Given, Item, Outcome, Reading, Skipped
 from .tally import Tally
 from .triage import PASSING, Changed, Transcripts, is_as_it_was, making, signature, transcripts
@@ -118,9 +118,7 @@ class EntryMaker:
                 continue
             self._fresh.pop(entry.sighting.asset, None)
             self._said.pop(entry.sighting.asset, None)
-            self._tally.count(entry.row.outcome)
-            if entry.row.message:
-                self._tally.warn(f"{printable(path_of(entry.row.uri))}: {entry.row.message}")
+            self._tally.committed(entry.row)
 
     def refuse(self, entry: Entry, error: BadInputError) -> None:
         """Skip an entry whose bytes can't be kept."""
@@ -244,6 +242,8 @@ class EntryMaker:
                 reading = self._read(ahead, decoder)
                 following = self._begin_next(ahead, reading, decoder)
                 reading, script = self._heard(reading, ahead.script)
+                said = dict.fromkeys((*said, *reading.warnings))
+                reading = replace(reading, warnings=tuple(said))
                 self._check_content(ahead, reading)
             except BadInputError as error:
                 _abandon(following, decoder)
@@ -251,8 +251,7 @@ class EntryMaker:
                 self._refuse(self._as_known(ahead), error)
                 return
             self._failed.discard(ahead.asset)
-            said = dict.fromkeys((*said, *reading.warnings))
-            yield self._entry(ahead, replace(reading, warnings=tuple(said)), script)
+            yield self._entry(ahead, reading, script)
             goes_on = following is not None and uri not in self._refused
             if following is not None:
                 ahead = replace(following, script=script)
@@ -301,8 +300,9 @@ class EntryMaker:
 
     def _check_content(self, ahead: _Ahead, reading: Reading) -> None:
         """Refuse a film or a recording of which nothing could be found from end to end."""
-        ends = reading.following is None and not reading.is_gap and (ahead.start or reading.media_s)
-        if not ends or reading.drafts != () or reading.captions:
+        ends = reading.following is None and (ahead.start or reading.media_s)
+        has_gap = any(map(tells_of_gap, reading.warnings))  # what it has may lie there
+        if not ends or has_gap or reading.drafts != () or reading.captions:
             return
         item = ahead.changed.item
         how = making(self.recipes[item.modality], item)
@@ -389,7 +389,7 @@ def _gap(described: Reading, ahead: _Ahead, error: BadInputError) -> Reading:
     """What stands for a stretch that can't be read: nothing, and a warning."""
     following = None if ahead.gaps + 1 == _MOST_GAPS else ahead.start + STRETCH_S
     until = "" if following is None else f" to {following:g} s"
-    warning = f"from {ahead.start:g} s{until or ' on'} it can't be read: {error}"
+    warning = f"from {ahead.start:g} s{until or ' on'} {UNREAD}: {error}"
     return replace(
         described, drafts=(), following=following, is_gap=True,
         warnings=(*described.warnings, warning),

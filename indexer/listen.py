@@ -21,6 +21,7 @@ from retrieval.schema import Draft
 from retrieval.timed import Segment, Speech
 from retrieval.times import clock
 
+from .rows import UNWRITTEN
 from .schema import Reading
 
 
@@ -78,10 +79,8 @@ class Listener:
             except EcholensError:
                 raise
             except Exception as error:  # noqa: BLE001 - it may raise anything
-                what = f"{type(error).__name__}: {error}".rstrip(": ")
-                odd.append(
-                    f"what is said from {clock(speech.start)} on can't be written down: {what}"
-                )
+                what = f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(": ")
+                odd.append(f"what is said from {clock(speech.start)} on {UNWRITTEN}: {what}")
         return segments, odd
 
     def _segments(self, speech: Speech) -> Iterator[Segment]:

@@ -29,6 +29,7 @@ from .calibrate import calibrated
 from .decode import Decoder
 from .encode import count_cut, encode, whole_batches
 from .entries import EntryMaker
+from .ledger import Ledger
 from .opening import Session, writing
 from .removed import removed_in, write_removed
 from .report import IndexReport, Watcher
@@ -55,7 +56,8 @@ class IndexOptions:
             these, so that it isn't read twice.
         follow_symlinks: whether links to folders are entered.
         dry_run: only say what would be done; what would be read counts as indexed.
-        retry: only the files that failed before (below the given paths, if any are given).
+        retry: only the files that failed before, as a whole or in a stretch (below the given paths,
+            if any are given).
         prune: forget missing files too.
         restore: take back what `remove` took out.
         fast: of films only key frames are decoded: quick, and coarse in time.
@@ -108,12 +110,7 @@ def index(
 
 def _open(paths: Sequence[str], session: Session, options: IndexOptions) -> list[Source]:
     if options.retry:
-        failures = (
-            row.uri
-            for row in session.ledger.scan("skipped")
-            if row.reason is not None and row.reason.is_failure
-        )
-        return [registry.open_failures(failures, paths)]
+        return [registry.open_failures(_to_retry(session.ledger), paths)]
     captions = open_captions(options)
     opened = [] if captions is None else [captions]
     if paths:
@@ -126,6 +123,15 @@ def _open(paths: Sequence[str], session: Session, options: IndexOptions) -> list
             )
         )
     return opened
+
+
+def _to_retry(ledger: Ledger) -> Iterator[str]:
+    """The files that failed, and those that lack a stretch with all others of their bytes."""
+    for row in ledger.scan():
+        if row.reason is not None and row.reason.is_failure:
+            yield row.uri
+        elif row.asset and row.has_gap:
+            yield from (other.uri for other in ledger.holding(row.asset))
 
 
 def open_captions(options: IndexOptions) -> Source | None:

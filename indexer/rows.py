@@ -13,6 +13,10 @@ from retrieval.schema import SkipReason
 
 from .schema import Outcome
 
+# What a message says of a stretch of a film that is missing, since something failed there.
+UNREAD = "it can't be read"
+UNWRITTEN = "can't be written down"
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -38,6 +42,11 @@ class Row:
     given: str | None = None
     missing: bool = False
 
+    @property
+    def has_gap(self) -> bool:
+        """Whether a stretch of an indexed film is missing that another attempt may bring."""
+        return self.reason is None and tells_of_gap(self.message)
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -57,6 +66,11 @@ class Done:
     following: float
     documents: tuple[str, ...]
     script: str | None = None
+
+
+def tells_of_gap(message: str) -> bool:
+    """Whether a message says that a stretch is missing."""
+    return UNREAD in message or UNWRITTEN in message
 
 
 def row_of(values: Sequence[object]) -> Row:

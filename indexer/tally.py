@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
-from retrieval.schema import Modality, SkipReason
+from retrieval.schema import Modality, SkipReason, path_of, printable
 
 from .report import STAGES, IndexReport, Progress, Stage, Watcher
+from .rows import Row
 from .schema import Outcome
 
 WATCH_EVERY_S = 0.1
@@ -34,6 +35,7 @@ class Tally:
         self.media_s = self.media_total_s = 0.0
         self.unheard = 0  # files with sound in which nobody listened for speech
         self.unfindable = 0  # recordings of which nothing is found without an encoder of sounds
+        self._gaps = 0  # films of which a stretch is missing
         self._outcomes: Counter[Outcome] = Counter()
         self._skipped: Counter[SkipReason] = Counter()
         self._warnings: list[str] = []
@@ -53,6 +55,13 @@ class Tally:
         else:
             self._skipped[reason] += 1
         self.tell()
+
+    def committed(self, row: Row) -> None:
+        """A file is durable; what is odd about it is told."""
+        self.count(row.outcome)
+        self._gaps += row.has_gap
+        if row.message:
+            self.warn(f"{printable(path_of(row.uri))}: {row.message}")
 
     def warn(self, warning: str) -> None:
         """Note something for the user; the ledger has those past the first hundred."""
@@ -118,7 +127,7 @@ class Tally:
             passed_over=self.passed_over,
             vanished=self.vanished,
             missing=self.missing,
-            warnings=(*self._warnings, *self._cut(), *self._unheard(), *self._unfindable()),
+            warnings=(*self._warnings, *self._said_of_all()),
             seconds=time.monotonic() - self._started,
             stages={name: Stage(self._busy[name], self._waited[name]) for name in STAGES},
             encoded=dict(self._encoded),
@@ -127,6 +136,18 @@ class Tally:
             dry_run=dry_run,
             planned=tuple(self.planned),
         )
+
+    def _said_of_all(self) -> list[str]:
+        """Warnings that are counts."""
+        return [*self._cut(), *self._unheard(), *self._unfindable(), *self._with_gaps()]
+
+    def _with_gaps(self) -> list[str]:
+        if not self._gaps:
+            return []
+        files = (
+            "1 file lacks a stretch" if self._gaps == 1 else f"{self._gaps:,} files lack stretches"
+        )
+        return [f"{files}, where reading or listening failed: `index --retry` tries again"]
 
     def _unfindable(self) -> list[str]:
         if not self.unfindable:

@@ -51,7 +51,8 @@ class Triage:
     Attributes:
         recipes: how a file of each modality is turned into documents now.
         restore: whether files that `remove` took out are taken back.
-        retry: whether a file is read although nothing of it has changed.
+        retry: whether a file is read although nothing of it has changed, and one that lacks a
+            stretch from its beginning.
         dry_run: whether the ledger is left as it is.
         skip: told of every file that is skipped, with what the ledger says of it so far.
     """
@@ -78,6 +79,8 @@ class Triage:
         while chunk := list(islice(rest, CHUNK)):
             files = self._unmet(chunk)
             known = self.ledger.rows([file.uri for file in files])
+            if self.retry and not self.dry_run:
+                self.ledger.redo(row.asset for row in known.values() if row.asset and row.has_gap)
             for file in files:
                 row = known.get(file.uri)
                 if row and row.missing and not self.dry_run:

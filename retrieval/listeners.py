@@ -34,7 +34,8 @@ class Transcriber(Protocol):
     def transcribe(self, samples: NDArray[np.int16]) -> Sequence[Segment]:
         """What is said in (n,) samples of one channel at `SPEECH_RATE`, in order of time.
 
-        Times are in seconds from the first sample. Stretches without a voice give nothing.
+        Times are in seconds from the first sample. Stretches without a voice give nothing. What it
+        raises beside `EcholensError` costs these samples alone: the indexer tells of it.
         """
         ...
 

@@ -18,7 +18,7 @@ from retrieval.collection import Collection
 from retrieval.document_stores.sqlite import SqliteStore
 from retrieval.errors import BadInputError
 from retrieval.schema import SkipReason, Span
-from retrieval.timed import STRETCH_S
+from retrieval.timed import STRETCH_S, Segment
 from retrieval.vector_stores.exact import ExactStore
 from tests import collections, corpus
 from tests.indexer.conftest import outcomes
@@ -200,6 +200,73 @@ def test_a_stretch_that_cannot_be_read_costs_itself_only(
     assert min(starts) == 0
     assert not [s for s in starts if STRETCH_S <= s < 2 * STRETCH_S]
     assert max(starts) >= 2 * STRETCH_S
+
+
+def test_a_film_that_lacks_a_stretch_is_read_again_by_retry_alone(
+    tmp_path: Path, shown: Path, undisturbed: Undisturbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (shown / "copy.mp4").write_bytes((shown / "long.mp4").read_bytes())
+    collection = _made(tmp_path / "home")
+    submit = Decoder.submit
+
+    def failing(self: Decoder, item: Any, wants: Any, **options: Any) -> Any:
+        if options.get("start") == STRETCH_S:
+            item = replace(item, stat=replace(item.stat, path="/nowhere"))
+        return submit(self, item, wants, **options)
+
+    monkeypatch.setattr("indexer.entries._OTHER_BYTES", frozenset())
+    with monkeypatch.context() as patch:
+        patch.setattr(Decoder, "submit", failing)
+        report = index([shown], collection)
+        assert [w for w in report.warnings if "--retry" in w]
+        again = index([], collection, options=IndexOptions(retry=True))
+        assert [w for w in again.warnings if "--retry" in w]
+    starts = _starts(monkeypatch)
+    assert index([shown], collection).unchanged == 4
+    assert index([shown / "a.png"], collection, options=IndexOptions(retry=True)).total == 0
+    tried = index([], collection, options=IndexOptions(retry=True, dry_run=True))
+    assert (tried.total, starts) == (2, [])
+
+    report = index([], collection, options=IndexOptions(retry=True))
+
+    assert (report.indexed, report.duplicates, report.warnings) == (1, 1, ())
+    assert starts == [n * STRETCH_S for n in range(STRETCHES)]
+    held = collections.contents(collection)
+    assert held.documents == undisturbed.contents.documents
+    assert index([shown], collection).unchanged == 4
+    assert index([], collection, options=IndexOptions(retry=True)).total == 0
+
+
+def test_what_a_transcriber_failed_at_is_heard_again_by_retry(
+    tmp_path: Path, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though nothing was found in the recording, it is no silent one."""
+    heard: list[Segment] = []
+
+    class Hears:
+        def transcribe(self, samples: Any) -> list[Segment]:
+            if not heard:
+                raise RuntimeError("out of range\nand so on")
+            return heard
+
+    recording(media / "talk.wav", tone())
+    collection = _made(tmp_path / "home")
+    listening = replace(wants_of(collection.backends), speech=True)
+    monkeypatch.setattr("indexer.entries.wants_of", lambda *_, **__: listening)
+    monkeypatch.setattr("indexer.entries.transcriber_of", lambda _: Hears)
+    failed = index([media], collection)
+    heard.append(Segment("hello", 0.0, 1.0))
+    assert index([media], collection).unchanged == 1
+
+    report = index([], collection, options=IndexOptions(retry=True))
+
+    assert failed.indexed == 1
+    assert failed.warnings[0].endswith(
+        "from 0:00.0 on can't be written down: RuntimeError: out of range"
+    )
+    assert (report.indexed, report.warnings) == (1, ())
+    texts = [text for *_, text in collections.contents(collection).documents.values()]
+    assert texts == ["hello"]
 
 
 def _start_of(reading: Any) -> float:

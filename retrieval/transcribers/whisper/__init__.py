@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from math import exp
@@ -38,14 +37,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.errors import EcholensError, UsageError
+from retrieval.errors import UsageError
 from retrieval.schema import Compute, FloatArray
 from retrieval.timed import SPEECH_RATE, Segment, Word
 
 from .names import check_installed, parse
 from .weights import digest_of, folder_of, is_out_of_memory, load, too_small
-
-_log = logging.getLogger("echolens")
 
 _VOICES = {"min_silence_duration_ms": 1000, "speech_pad_ms": 400}
 _OPTIONS: Mapping[str, Any] = {
@@ -125,19 +122,10 @@ class WhisperTranscriber:
         spoken = np.concatenate([sound[voice["start"] : voice["end"]] for voice in voices])
         try:
             found, language = self._run(spoken)
-        except EcholensError:
-            raise
-        except Exception as error:  # faster-whisper's own checks are asserts and index errors
+        except Exception as error:  # CTranslate2 has no classes of its own
             if is_out_of_memory(error):
                 raise too_small(self._compute.device) from error
-            reason = f"{type(error).__name__}: {error}".partition("\n")[0][:150]
-            _log.warning(
-                "`whisper:%s` failed on %.0f s of speech, which stay without words (%s).",
-                self.location,
-                len(spoken) / SPEECH_RATE,
-                reason,
-            )
-            return []
+            raise
         kept = [each for each in found if not _is_guess(each)]
         in_time = restore_speech_timestamps(kept, voices, SPEECH_RATE)
         return [_segment(each, language) for each in in_time]
