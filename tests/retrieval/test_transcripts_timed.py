@@ -194,6 +194,18 @@ def test_chinese_is_aligned_by_its_characters() -> None:
     assert segment.words[3] == Word("气", 3.0, 4.0)
 
 
+def test_a_simplified_transcript_takes_the_times_of_words_heard_in_traditional_characters() -> None:
+    heard = "歡迎來到圖書館請關機"
+    words = tuple(Word(char, float(i), i + 1.0) for i, char in enumerate(heard))
+    aligned = align("欢迎来到图书馆，请关机。", [Segment(heard, 0, 10, "zh", 1, words)])
+    assert (aligned.matched, aligned.rest) == (True, "")
+    (segment,) = aligned.segments
+    assert segment.text == "欢迎来到图书馆，请关机。"
+    assert segment.words == tuple(
+        Word(char, float(i), i + 1.0) for i, char in enumerate("欢迎来到图书馆请关机")
+    )
+
+
 word_ = st.sampled_from(
     ["the", "a", "fox", "don't", "3.14", "Müller", "我们", "好", "…", "(so)", "x" * 120]
 )

@@ -22,7 +22,7 @@ from ...servers.address import Option
 from .connection import Connection
 from .tokens import VALUES
 
-FORMAT = 1
+FORMAT = 2  # the terms of 1 told the scripts of Chinese apart
 PORT = 9200
 
 # On a single node, 1 replica could nowhere lie: `auto` makes one as soon as there are two nodes.
@@ -40,7 +40,7 @@ PROPERTIES: dict[str, Any] = {
     "channel": _TERM,
     "kind": {"type": "keyword", "index": False},
     "seen": {"type": "boolean", "doc_values": False},  # whether its asset has a sighting
-    "time": {"type": "double_range", "coerce": False},  # in seconds, see `_add_properties`
+    "time": {"type": "double_range", "coerce": False},  # in seconds
     "words": {"type": "text", "analyzer": "terms", "index_options": "freqs"},
     "sightings": {"type": "nested", "properties": {VALUES.rpartition(".")[2]: _UNSORTED}},
     "uri": _TERM,
@@ -55,7 +55,7 @@ def open_index(connection: Connection, place: Place) -> None:
     """Find the index, or make it where that is allowed.
 
     Raises:
-        CorruptError: it is missing, or isn't ours.
+        CorruptError: it is missing, isn't ours, or has a format that isn't read any more.
         NewerFormatError: a newer version made it.
     """
     make = not place.read_only and (place.anew or not place.existing)
@@ -68,8 +68,6 @@ def open_index(connection: Connection, place: Place) -> None:
             raise connection.missing()
         found = _make(connection)
     _check(connection, found)
-    if not place.read_only:
-        _add_properties(connection, found)
 
 
 def writers_alias(name: str, token: str | None = None) -> str:
@@ -142,16 +140,6 @@ def _make(connection: Connection) -> dict[str, Any]:
     return found
 
 
-def _add_properties(connection: Connection, found: dict[str, Any]) -> None:
-    """What an index of an earlier version doesn't search yet; it holds no row that has it."""
-    known = found["mappings"].get("properties", {})
-    new = {name: how for name, how in PROPERTIES.items() if name not in known}
-    if new:
-        connection.ask(
-            lambda client: client.indices.put_mapping(index=connection.name, properties=new)
-        )
-
-
 def _check(connection: Connection, found: dict[str, Any]) -> None:
     meta = found["mappings"]["_meta"]["echolens"]
     version = meta.get("format") if isinstance(meta, dict) else None
@@ -164,4 +152,9 @@ def _check(connection: Connection, found: dict[str, Any]) -> None:
         raise NewerFormatError(
             f"The {connection} has format {version}; this version reads up to {FORMAT}.",
             advice="Upgrade Echolens: pip install -U echolens",
+        )
+    if version < FORMAT:
+        raise CorruptError(
+            f"The {connection} has format {version}; this version reads {FORMAT} alone.",
+            advice="Run `echolens verify --repair`; it says what to index again.",
         )

@@ -16,7 +16,7 @@ from pathlib import Path
 from ... import sqlite_files
 from ...errors import CorruptError, StoreUnreachableError
 
-FORMAT = 1
+FORMAT = 2  # the terms of 1 told the scripts of Chinese apart
 WAIT_S = 10.0  # for another connection's commit
 CACHE_KIB = 32_768
 
@@ -149,7 +149,7 @@ def _is_made(connection: sqlite3.Connection, path: Path) -> bool:
     if 0 < version < FORMAT:
         raise CorruptError(
             f"{path} has format {version}; this Echolens reads {FORMAT} alone.",
-            advice="Run `echolens verify --repair`, then index everything again.",
+            advice="Run `echolens verify --repair`; it says what to index again.",
         )
     if version == 0 and connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
         raise CorruptError(

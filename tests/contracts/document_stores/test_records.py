@@ -203,6 +203,22 @@ def test_a_store_beyond_reading_is_made_anew(
     assert list(store.check()) == []
 
 
+def test_a_store_of_an_earlier_format_is_refused_and_made_anew(
+    opened: Opener, scheme: Subject, tmp_path: Path
+) -> None:
+    """Its terms are others, so what it holds would not be found."""
+    store = opened()
+    store.upsert([passage(1, "一只小狗")], [seen(1)])
+    store.close()
+    scheme.age(tmp_path)
+    for read_only in (True, False):
+        with pytest.raises(CorruptError, match="has format 1") as caught:
+            opened(read_only=read_only, existing=True)
+        assert "verify --repair" in caught.value.advice
+    assert opened(existing=True, anew=True).count() == 0
+    assert opened(read_only=True, existing=True).count() == 0
+
+
 @pytest.mark.parametrize("options", [{"read_only": True}, {"existing": True}])
 def test_a_store_that_is_not_there_is_never_taken_for_an_empty_one(
     opened: Opener, scheme: Subject, tmp_path: Path, options: dict[str, bool]

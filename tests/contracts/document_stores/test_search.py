@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from retrieval.schema import Compare
 
@@ -16,6 +18,9 @@ from .toys import Opener, image, passage, seen, texts_found
         ("一只小狗在海滩上奔跑", "小狗"),
         ("一只小狗在海滩上奔跑", "海"),
         ("一只小狗在海滩上奔跑", "a puppy 小狗"),
+        ("一只小狗在海滩上奔跑", "海灘"),
+        ("一隻小狗在海灘上奔跑", "海滩"),
+        ("一隻小狗在海灘上奔跑", "滩"),
         ("Two dogs are running", "dog"),
         ("a dog", "dogs"),
         ("Café Ångström", "cafe"),
@@ -37,6 +42,28 @@ def test_words_find_nothing(opened: Opener, words: str) -> None:
     store = opened()
     store.upsert([passage(1, "一只小狗在海滩上奔跑"), image(2)], [seen(1), seen(2)])
     assert store.search(words, 10).ids == ()
+
+
+# Simplified and traditional: some are alike, of some several are one.
+SCRIPTS = ["一", "狗", "只隻", "滩灘", "发發", "发髮", "干乾", "干幹", "后後", "里裡", "𫚈鱮"]
+
+
+def test_any_two_characters_in_either_script_find_their_text(opened: Opener) -> None:
+    store = opened()
+    scripts = st.lists(st.sampled_from(SCRIPTS), min_size=2, max_size=12)
+
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(scripts, st.data())
+    def found(scripts: list[str], data: st.DataObject) -> None:
+        text, other = ("".join(data.draw(st.sampled_from(c)) for c in scripts) for _ in range(2))
+        start = data.draw(st.integers(0, len(scripts) - 2))
+        store.upsert([document := passage(1, text)], [seen(1)])
+        try:
+            assert store.search(other[start : start + 2], 9).ids == (document.id,)
+        finally:
+            store.delete([document.id])
+
+    found()
 
 
 def test_the_better_text_comes_first_and_ties_are_in_the_order_of_ids(opened: Opener) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ class Scheme:
         server: the fixture of the server that it needs, which the functions get; None for none.
         url: of the store that belongs to a folder.
         damage: makes the store of a folder, closed, one that can't be read.
+        age: makes the store of a folder, closed, one of format 1.
         drop: takes away what the store of a folder keeps elsewhere.
         files: where what it keeps lies on the disk.
         shared: whether it is a `SharedStore`, and `Served`.
@@ -36,6 +39,7 @@ class Scheme:
     shared: bool
     url: Callable[[Any, Path], str]
     damage: Callable[[Any, Path], None]
+    age: Callable[[Any, Path], None]
     drop: Callable[[Any, Path], None]
     files: Callable[[Any, Path], Path]
 
@@ -53,6 +57,12 @@ def _overwrite(_: None, folder: Path) -> None:
         path.write_bytes(b"no such file" * 1000)
 
 
+def _set_user_version(_: None, folder: Path) -> None:
+    (path,) = folder.glob("*.sqlite")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 1")
+
+
 def index_of(folder: Path) -> str:
     """The name of a folder's index."""
     return f"t-{hashlib.sha256(str(folder).encode()).hexdigest()[:32]}"
@@ -61,6 +71,11 @@ def index_of(folder: Path) -> str:
 def _close_index(server: ElasticsearchServer, folder: Path) -> None:
     with server.client() as client:
         client.indices.close(index=index_of(folder))
+
+
+def _set_meta(server: ElasticsearchServer, folder: Path) -> None:
+    with server.client() as client:
+        client.indices.put_mapping(index=index_of(folder), meta={"echolens": {"format": 1}})
 
 
 def _drop_index(server: ElasticsearchServer, folder: Path) -> None:
@@ -75,6 +90,7 @@ SCHEMES = {
         shared=True,
         url=lambda server, folder: server.url(index_of(folder)),
         damage=_close_index,
+        age=_set_meta,
         drop=_drop_index,
         files=lambda server, _: server.data,
     ),
@@ -84,6 +100,7 @@ SCHEMES = {
         shared=False,
         url=lambda _, __: "sqlite:",
         damage=_overwrite,
+        age=_set_user_version,
         drop=lambda _, __: None,
         files=lambda _, folder: folder,
     ),
@@ -102,6 +119,9 @@ class Subject:
 
     def damage(self, folder: Path) -> None:
         self.scheme.damage(self.server, folder)
+
+    def age(self, folder: Path) -> None:
+        self.scheme.age(self.server, folder)
 
     def drop(self, folder: Path) -> None:
         self.scheme.drop(self.server, folder)

@@ -315,8 +315,8 @@ def test_a_text_that_asks_is_hidden_however_it_is_spelt(tmp_path: Path) -> None:
     captions = coco_set(tmp_path / "coco", pictures=6, captions=2)
     held = json.loads(captions.read_text())
     for first, second in zip(held["annotations"][::2], held["annotations"][1::2], strict=True):
-        first["caption"] = f"Word{second['id']}, a Thing."
-        second["caption"] = f"word{second['id']} a thing"
+        first["caption"] = f"Word{second['id']}, a Thing 圖."
+        second["caption"] = f"word{second['id']} a thing 图"
     captions.write_text(json.dumps(held))
     photos = create("photos", settings=settings(tmp_path / "home"))
     index([], photos, options=IndexOptions(captions=str(captions)))
