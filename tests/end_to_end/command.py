@@ -55,11 +55,13 @@ def without_privileges() -> None:
             ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
 
 
-def start(arguments: Sequence[str | Path], home: Path) -> subprocess.Popen[bytes]:
+def start(
+    arguments: Sequence[str | Path], home: Path, *, settings: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """Start ``echolens`` and go on."""
     return subprocess.Popen(
         [str(COMMAND), *map(str, arguments)],
-        env=environment(home),
+        env={**environment(home), **(settings or {})},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -36,7 +36,7 @@ def test_a_long_film_is_gone_on_with(tmp_path: Path) -> None:
     assert run(arguments, tmp_path / "undisturbed").returncode == 0
     killed = tmp_path / "killed"
     process = start(arguments, killed)
-    _wait_for_a_stretch(process, killed / "films")
+    wait_for_a_stretch(process, killed / "films")
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     done = _done(killed / "films")
@@ -59,7 +59,7 @@ def _done(folder: Path) -> list[float]:
         return [start for (start,) in found]
 
 
-def _wait_for_a_stretch(process: subprocess.Popen[bytes], folder: Path) -> None:
+def wait_for_a_stretch(process: subprocess.Popen[bytes], folder: Path) -> None:
     end = time.monotonic() + 60
     while time.monotonic() < end:
         assert process.poll() is None, "it ended before it could be killed"

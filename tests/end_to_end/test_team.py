@@ -4,55 +4,19 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
-import uuid
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests import corpus
-from tests.services.elasticsearch import ElasticsearchServer
-from tests.services.milvus import MilvusServer
-from tests.services.s3 import SECRET_KEY, S3Server
+from tests.services.s3 import SECRET_KEY
 
-from .command import environment, run
+from .team import Machine, attached, made
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.xdist_group("milvus")]
 
 COLOURS = ("red", "green", "blue")
-
-
-@dataclass(frozen=True)
-class Machine:
-    """A machine of the team, with a home and a folder of photos of its own."""
-
-    name: str
-    home: Path
-    media: Path
-
-    @property
-    def settings(self) -> Mapping[str, str]:
-        return {"ECHOLENS_HOST": self.name, "ECHOLENS_ENCODER": "hash:"}
-
-    def echolens(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        return run([*arguments, "-c", "team"], self.home, settings=self.settings)
-
-    def start(self, program: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-c", program],
-            env={**environment(self.home), **self.settings},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def hits(self, *query: str) -> list[dict[str, Any]]:
-        done = self.echolens("search", *query, "--format", "jsonl")
-        assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @pytest.fixture
@@ -65,33 +29,6 @@ def machine(tmp_path: Path) -> Callable[..., Machine]:
         return Machine(name, tmp_path / name / "home", media)
 
     return make
-
-
-@pytest.fixture
-def stores(
-    milvus_session: MilvusServer,
-    elasticsearch_session: ElasticsearchServer,
-    s3_server: S3Server,
-) -> Iterator[dict[str, str]]:
-    """Options that make a collection on all three servers."""
-    name = f"team{uuid.uuid4().hex}"
-    yield {
-        "--vectors": milvus_session.url(name),
-        "--documents": elasticsearch_session.url(),
-        "--assets": s3_server.url(),
-    }
-    milvus_session.drop(name)
-
-
-def made(anna: Machine, stores: Mapping[str, str]) -> None:
-    options = [part for option in stores.items() for part in option]
-    done = anna.echolens("init", *options, "--encoder", "hash:")
-    assert done.returncode == 0, done.stderr
-
-
-def attached(berta: Machine, stores: Mapping[str, str]) -> None:
-    done = berta.echolens("init", "--attach", stores["--documents"])
-    assert done.returncode == 0, done.stderr
 
 
 def test_what_one_machine_indexes_another_finds_and_adds_to(
@@ -161,7 +98,7 @@ def test_one_writes_at_a_time_and_a_dead_writer_is_taken_over(
     anna, berta = machine("anna", "red"), machine("berta", "blue")
     made(anna, stores)
     attached(berta, stores)
-    with anna.start(WRITER) as writer:
+    with anna.python(WRITER) as writer:
         assert writer.stdout
         assert writer.stdout.readline() == "writing\n"
         refused = berta.echolens("index", berta.media)
