@@ -124,7 +124,7 @@ class EntryMaker:
         """Skip an entry whose bytes can't be kept."""
         self._drop(entry.row.uri, entry.sighting.asset)
         self._refused.add(entry.row.uri)
-        skipped = Skipped(entry.row.uri, error.reason, str(error))
+        skipped = Skipped(entry.row.uri, error.reason, str(error), _given_before(entry.row))
         known = self._known_by_now(entry.row.uri, entry.known) if entry.start else entry.known
         self.skip(skipped, entry.row.signature, known, entry.row.recipe)
 
@@ -139,7 +139,7 @@ class EntryMaker:
             outcome="skipped",
             reason=skipped.reason,
             message=printable(skipped.message),
-            given=known.given if known else None,
+            given=skipped.given.dump() if skipped.given else known.given if known else None,
         )
         if self._dry_run:
             self._tally.count("skipped", skipped.reason)
@@ -366,7 +366,7 @@ class EntryMaker:
         return "duplicate" if any(map(is_as_it_was, others)) else "indexed"
 
     def _refuse(self, changed: Changed, error: BadInputError) -> None:
-        skipped = Skipped(changed.item.uri, error.reason, str(error))
+        skipped = Skipped(changed.item.uri, error.reason, str(error), changed.item.given)
         recipe = self.recipes[changed.item.modality]
         self.skip(skipped, signature(changed.item), changed.known, recipe)
 

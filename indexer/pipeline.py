@@ -109,9 +109,9 @@ def index(
 
 
 def _open(paths: Sequence[str], session: Session, options: IndexOptions) -> list[Source]:
+    captions = open_captions(options)
     if options.retry:
         return [registry.open_failures(_to_retry(session.ledger), paths)]
-    captions = open_captions(options)
     opened = [] if captions is None else [captions]
     if paths:
         opened.append(
@@ -138,8 +138,15 @@ def open_captions(options: IndexOptions) -> Source | None:
     """The pictures of the data set that the options name; None when they name none.
 
     Raises:
-        UsageError: it can't be used, or there are options for it and it isn't named.
+        UsageError: it can't be used, there are options for it and it isn't named, or it is named
+            beside `retry`.
     """
+    if options.retry and options.captions:
+        raise UsageError(
+            "--retry tries again what failed before, with the captions that it has: --captions "
+            "means nothing beside it.",
+            advice="Leave out one of them; without --retry, all of the data set is looked at.",
+        )
     if not isinstance(options.captions, str | None):
         return options.captions
     if options.captions:

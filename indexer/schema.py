@@ -69,11 +69,12 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A file that is not indexed, and why."""
+    """A file that is not indexed, and why; `given` as of an `Item`, for when it can be."""
 
     uri: str
     reason: SkipReason
     message: str
+    given: Given | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,9 +85,9 @@ def command(
         raise click.UsageError("Name at least one file or folder, or `-` for a list on stdin.")
     sources = list(_read_sources(paths, nul))
     asked = IndexOptions(**options)
-    if not asked.retry:  # read before a collection is made: a slip of the pen makes none
-        with ProgressLine(quiet=call.quiet or not asked.captions, at_first="reading ..."):
-            asked = replace(asked, captions=open_captions(asked))
+    # Read before a collection is made: a slip of the pen makes none.
+    with ProgressLine(quiet=call.quiet or not asked.captions, at_first="reading ..."):
+        asked = replace(asked, captions=open_captions(asked))
     with (
         _collection(call, new, sources, asked) as collection,
         ProgressLine(quiet=call.quiet) as progress,

@@ -65,8 +65,7 @@ class CaptionsSource:
 
     def items(self) -> Iterator[Item | Skipped | Excluded]:
         for path, given in self._given.items():
-            item = item_of(path)
-            yield replace(item, given=given) if isinstance(item, Item) else item
+            yield replace(item_of(path), given=given)
 
 
 def _chosen(content: Content, split: str | None) -> tuple[Sequence[Picture], Problems]:

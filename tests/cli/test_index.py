@@ -31,7 +31,7 @@ def _said(indexed: int, unchanged: int = 0, duplicates: int = 0, skipped: int = 
 
 
 def test_the_last_line_accounts_for_every_file(photos: Path, echolens: Echolens) -> None:
-    (photos / "song.mp3").write_bytes(b"x")
+    (photos / "song.mid").write_bytes(b"x")
 
     first, second = echolens("index", photos), echolens("index", photos)
 
@@ -297,6 +297,17 @@ def test_a_slip_beside_a_folder_is_named(photos: Path, tmp_path: Path, echolens:
     assert "lists them" not in done.err
 
 
+def test_retry_takes_no_captions(photos: Path, tmp_path: Path, echolens: Echolens) -> None:
+    given = tmp_path / "captions.tsv"
+    given.write_text("image\tcaption\nred.png\ta boat\n")
+    echolens("index", photos)
+
+    for options in (["--captions", str(given)], ["--split", "dev"]):
+        done = echolens("index", "--retry", *options)
+        assert done.code == ExitCode.USAGE, done.err
+        assert options[0] in done.err
+
+
 def test_retry_of_nothing_makes_no_collection(tmp_path: Path, echolens: Echolens) -> None:
     done = echolens("index", "--retry")
 
@@ -305,7 +316,7 @@ def test_retry_of_nothing_makes_no_collection(tmp_path: Path, echolens: Echolens
 
 
 def test_every_skipped_file_can_be_listed(photos: Path, echolens: Echolens) -> None:
-    (photos / "song.mp3").write_bytes(b"x")
+    (photos / "song.mid").write_bytes(b"x")
     corpus.text(photos / "blank.md", " ")
     echolens("index", photos)
     echolens("remove", photos / "red.png")

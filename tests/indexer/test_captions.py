@@ -99,6 +99,26 @@ def test_coco_captions_find_their_pictures_and_outlive_a_plain_run(
     assert captions(photos) == ["a ship", "seen from the shore"]
 
 
+def test_pictures_that_failed_keep_their_captions_for_retry(
+    media: Path, photos: Collection
+) -> None:
+    corpus.picture(media / "good.png", seed=1)
+    corpus.truncated(media / "cut.png")
+    corpus.empty(media / "void.png")
+    listed = {"good.png": ["a boat"], "cut.png": ["a house"], "void.png": ["a tree"]}
+    given = str(_coco(media / "captions.json", listed))
+    assert index([], photos, options=IndexOptions(captions=given)).failed == 2
+    corpus.picture(media / "cut.png", seed=2)
+    corpus.picture(media / "void.png", seed=3)
+    with pytest.raises(UsageError, match="--captions means nothing beside it"):
+        index([], photos, options=IndexOptions(retry=True, captions=given))
+
+    index([], photos, options=IndexOptions(retry=True))
+
+    assert captions(photos) == ["a boat", "a house", "a tree"]
+    assert index([], photos, options=IndexOptions(captions=given)).unchanged == 3
+
+
 @pytest.mark.parametrize("folder", ["images", "val", ".", "../val", "../images"])
 def test_the_pictures_are_looked_for_beside_the_captions(media: Path, folder: str) -> None:
     given = _coco(media / "annotations/captions_val.json", {"gone.png": [], "a.png": []})
