@@ -92,11 +92,13 @@ def looking(collection: Collection) -> Iterator[Session]:
     Raises:
         LockedError: another process is writing.
     """
-    with (
-        undisturbed(collection.directory),
-        _session(collection, read_only=True) as session,
-    ):
+    with undisturbed(collection.directory), reading(collection) as session:
         yield session
+
+
+def reading(collection: Collection) -> AbstractContextManager[Session]:
+    """Open a collection read-only, whoever writes to it meanwhile."""
+    return _session(collection, read_only=True)
 
 
 def undisturbed(folder: Path) -> AbstractContextManager[None]:

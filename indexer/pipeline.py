@@ -30,7 +30,7 @@ from .decode import Decoder
 from .encode import count_cut, encode, whole_batches
 from .entries import EntryMaker
 from .ledger import Ledger
-from .opening import Session, writing
+from .opening import Session, reading, writing
 from .removed import removed_in, write_removed
 from .report import IndexReport, Watcher
 from .schema import Encodable, Excluded, Paths, Source, bytes_of, paths_of
@@ -104,7 +104,7 @@ def index(
     if not sources and not options.captions and not options.retry:
         raise UsageError("There is nothing to index.", advice="Give a folder or a file.")
     collection.close()
-    with writing(collection) as session:
+    with (reading if options.dry_run else writing)(collection) as session:
         return _Run(session, options, Tally(watch)).over(_open(sources, session, options))
 
 

@@ -16,7 +16,7 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from indexer import create, failures, index, remove, status, verify
+from indexer import IndexOptions, create, failures, index, remove, status, verify
 from indexer.opening import writing
 from retrieval import open_collection
 from retrieval.collection import Collection
@@ -82,6 +82,8 @@ def test_a_second_writer_is_refused_and_readers_go_on(photos: Collection, more: 
                 attempt()
         with open_collection(photos.directory, settings=photos.settings) as reader:
             assert len(reader.search("red", k=2)) == 2
+        plan = index([more], other, options=IndexOptions(dry_run=True))
+        assert len(plan.planned) == 1
     assert index([more], photos).indexed == 1
 
 
