@@ -8,6 +8,10 @@ many spreads a group stands above what unrelated queries get. A group that is ab
 adds 0, the background's mean: not having a caption is no evidence against a picture. A leg without
 statistics (words, by BM25) adds ``weight * 61 / (60 + rank)``, for its first 1,000 groups.
 
+What a leg says by scores counts by the kind of the document that says it, too. What is said in a
+film seldom has to do with what is asked, and then a line of speech is noise, as loud as that of the
+shots: it counts for less (see `SPEECH_WEIGHT`), unless speech is what is asked for.
+
 The answer must not depend on how deep the legs were searched, or k = 10 would not begin k = 100.
 So it is that of ranking everything, found without doing so by the threshold algorithm (Fagin, Lotem
 and Naor, "Optimal aggregation algorithms for middleware", 2001). No group that was seen can have
@@ -19,14 +23,16 @@ k.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
-from retrieval.schema import Background
+from retrieval.schema import Background, Kind
 
-from .grouping import Groups
+from .grouping import Best, Groups
 
 WORDS_WEIGHT = 1.0
 CHANNEL_WEIGHT = 1.0
+SPEECH_WEIGHT = 0.75
 RECIPROCAL_OFFSET = 60  # k of reciprocal rank fusion (Cormack, Clarke and Buettcher 2009)
 RECIPROCAL_DEPTH = 1_000
 
@@ -41,19 +47,26 @@ class Weights:
     Attributes:
         words: the leg of BM25.
         channels: by channel key, those that differ from `CHANNEL_WEIGHT`.
+        speech: lines of speech, beside the other documents of their channel; not in a leg that
+            goes by ranks.
     """
 
     words: float = WORDS_WEIGHT
     channels: Mapping[str, float] = field(default_factory=dict)
+    speech: float = SPEECH_WEIGHT
 
     def __post_init__(self) -> None:
-        for weight in (self.words, *self.channels.values()):
+        for weight in (self.words, *self.channels.values(), self.speech):
             if not 0 <= weight < float("inf"):
                 raise ValueError(f"a leg's weight must be finite and at least 0, not {weight}")
 
     def of_channel(self, key: str) -> float:
         """The weight of a channel's legs."""
         return self.channels.get(key, CHANNEL_WEIGHT)
+
+    def of_kind(self, kind: Kind) -> float:
+        """What a document of a kind counts in its channel's legs."""
+        return self.speech if kind == "speech" else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +77,9 @@ class LegGroups:
         weight: at least 0.
         background: of its scores; None where it has none, and its ranks count.
         groups: those found by searching, best first.
-        floor: no group outside `groups` scores more; None when there is no further one.
+        floor: no document that wasn't found scores more; None when there is no further one.
         beyond: some groups outside `groups`, with their exact scores; their ranks mean nothing.
+        kinds: the weights of the kinds that a document of the leg may have.
     """
 
     name: str
@@ -74,6 +88,7 @@ class LegGroups:
     groups: Groups
     floor: float | None = None
     beyond: Groups = field(default_factory=dict)
+    kinds: tuple[float, ...] = (1.0,)
 
     @property
     def whole(self) -> bool:
@@ -85,6 +100,17 @@ class LegGroups:
         return by_score or self.floor is None or len(self.groups) >= RECIPROCAL_DEPTH
 
 
+class Said(Protocol):
+    """A leg, as far as its score goes."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def weight(self) -> float: ...
+    @property
+    def background(self) -> Background | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class LegScore:
     """What one leg said of one hit.
@@ -94,7 +120,8 @@ class LegScore:
         rank: from 1; None when the hit lay deeper than the leg had to be searched.
         score: the leg's own (cosine, BM25).
         standardised: spreads above the background; None for a leg without statistics.
-        contribution: what it added to the fused score.
+        contribution: what it added to the fused score, by the weights of the leg and of the kind
+            of the document.
         document: the hit's best document in this leg.
     """
 
@@ -131,7 +158,7 @@ def fuse(legs: Sequence[LegGroups], keys: Iterable[str]) -> list[Scored]:
         for leg in legs:
             best = leg.groups.get(key) or leg.beyond.get(key)
             if best is not None:
-                score += leg.weight * worth(leg.background, best.score, best.rank)
+                score += leg.weight * worth(leg.background, best)
         fused.append((score, key))
     return in_order(fused)
 
@@ -150,6 +177,18 @@ def explain(legs: Sequence[LegGroups], group: Scored) -> Fused:
     return Fused(key, score, tuple(telling))
 
 
+def certain(leg: LegGroups) -> LegGroups:
+    """The leg without those groups of which a document that wasn't found might say more.
+
+    So it may be where kinds weigh differently: the best score isn't the most telling one then.
+    """
+    if leg.floor is None or len(leg.kinds) < 2:
+        return leg
+    most = _worth_at_most(leg, leg.floor)
+    known = {key: best for key, best in leg.groups.items() if worth(leg.background, best) >= most}
+    return replace(leg, groups=known)
+
+
 def promising(legs: Sequence[LegGroups]) -> list[Scored]:
     """Every group that a leg has found, with the most that it can have, best first.
 
@@ -159,7 +198,7 @@ def promising(legs: Sequence[LegGroups]) -> list[Scored]:
     ceilings = [max(_at_floor(leg), 0.0) for leg in legs]
     for leg, ceiling in zip(legs, ceilings, strict=True):
         for key, best in leg.groups.items():
-            gained = leg.weight * worth(leg.background, best.score, best.rank) - ceiling
+            gained = leg.weight * worth(leg.background, best) - ceiling
             most[key] = most.get(key, sum(ceilings)) + gained
     return in_order((score, key) for key, score in most.items())
 
@@ -176,7 +215,7 @@ def ceilings(legs: Sequence[LegGroups]) -> list[Scored]:
         for leg in legs:
             best = leg.groups.get(key)
             if best is not None:
-                parts.append(leg.weight * worth(leg.background, best.score, best.rank))
+                parts.append(leg.weight * worth(leg.background, best))
             elif leg.name in floors:
                 parts.append(floors[leg.name])
         most.append((_sum_at_most(parts), key))
@@ -213,7 +252,13 @@ def _at_floor(leg: LegGroups) -> float:
     """The most that a leg gives to a group that it hasn't come to."""
     if leg.floor is None:
         return 0.0
-    return leg.weight * worth(leg.background, leg.floor, len(leg.groups) + 1)
+    return leg.weight * _worth_at_most(leg, leg.floor)
+
+
+def _worth_at_most(leg: LegGroups, score: float) -> float:
+    """What a document that wasn't found, with that score, is worth at most, whatever its kind."""
+    rank = len(leg.groups) + 1
+    return max(worth(leg.background, Best("", score, rank, weight)) for weight in leg.kinds)
 
 
 def _leg_score(leg: LegGroups, key: str) -> LegScore | None:
@@ -221,14 +266,25 @@ def _leg_score(leg: LegGroups, key: str) -> LegScore | None:
     best = found or leg.beyond.get(key)
     if best is None:
         return None
-    value = worth(leg.background, best.score, best.rank)
-    standardised = None if leg.background is None else value
     rank = None if found is None else found.rank
-    return LegScore(leg.name, rank, best.score, standardised, leg.weight * value, best.document)
+    return scored(leg, best, rank)
 
 
-def worth(background: Background | None, score: float, rank: int) -> float:
+def scored(leg: Said, best: Best, rank: int | None) -> LegScore:
+    """What a leg said of a document, at a rank if it is known."""
+    spreads = None if leg.background is None else _spreads(leg.background, best.score)
+    contribution = leg.weight * worth(leg.background, best)
+    return LegScore(leg.name, rank, best.score, spreads, contribution, best.document)
+
+
+def worth(background: Background | None, best: Best) -> float:
     """What a place in a leg is worth, before the leg's weight."""
     if background is not None:
-        return (score - background.mean) / background.std
-    return (RECIPROCAL_OFFSET + 1) / (RECIPROCAL_OFFSET + rank) if rank <= RECIPROCAL_DEPTH else 0.0
+        return best.weight * _spreads(background, best.score)
+    if best.rank > RECIPROCAL_DEPTH:
+        return 0.0
+    return (RECIPROCAL_OFFSET + 1) / (RECIPROCAL_OFFSET + best.rank)
+
+
+def _spreads(background: Background, score: float) -> float:
+    return (score - background.mean) / background.std

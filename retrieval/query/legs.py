@@ -8,42 +8,47 @@ A leg is a channel asked by one query modality, or words (BM25).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 
 from retrieval.errors import MissingPartError
 from retrieval.protocols import DocumentStore, VectorStore
-from retrieval.schema import Background, Channel, Document, FloatArray, Ranking
+from retrieval.schema import (
+    CHANNEL_OF_KIND,
+    Background,
+    Channel,
+    Document,
+    FloatArray,
+    Kind,
+    Ranking,
+)
 
 from .backends import Backends
 from .encode import Missing, QueryVector
 from .filters import Gate
-from .fusion import RECIPROCAL_DEPTH, LegGroups
-from .grouping import collapse
+from .fusion import RECIPROCAL_DEPTH, LegGroups, Said, certain
+from .grouping import Groups, collapse
 from .parse import Query
 
 _LEAST_SPREAD = 1e-6  # of cosines; below it a background tells nothing apart
 
 
-class Leg(Protocol):
+class Leg(Said, Protocol):
     """One first-stage search of one query.
 
     Attributes:
         name: in hits and notes.
         weight: its share in the fused score.
         background: of its scores, or None where its ranks count.
+        kinds: what a document counts by its kind; {} where each counts the same, as by ranks.
     """
 
     @property
-    def name(self) -> str: ...
-    @property
-    def weight(self) -> float: ...
-    @property
-    def background(self) -> Background | None: ...
+    def kinds(self) -> Mapping[Kind, float]: ...
 
     def search(self, depth: int) -> Ranking:
         """The `depth` best documents, some of which may be invisible; fewer if there are fewer."""
@@ -63,6 +68,7 @@ class VectorLeg:
     background: Background | None
     channel: str
     vector: FloatArray
+    kinds: Mapping[Kind, float]
     store: VectorStore
     gate: Gate
 
@@ -89,6 +95,7 @@ class WordsLeg:
     store: DocumentStore
     name: str = "words"
     background: Background | None = None
+    kinds: Mapping[Kind, float] = field(default_factory=dict)
 
     def search(self, depth: int) -> Ranking:
         """See `Leg`."""
@@ -154,9 +161,20 @@ def open_legs(
                 continue
             store = backends.vectors[channel.key]
             weight *= asked.length * scale
-            legs.append(VectorLeg(name, weight, background, channel.key, asked.vector, store, gate))
+            key, kinds = channel.key, _kinds(query, channel) if background else {}
+            legs.append(VectorLeg(name, weight, background, key, asked.vector, kinds, store, gate))
     words = _words_legs(backends, query, gate, scale)
     return Opened((*legs, *words), _ranked_notes([*legs, *words]), tuple(missing))
+
+
+def _kinds(query: Query, channel: Channel) -> dict[Kind, float]:
+    """What a document of a channel counts, by those of its kinds that may be found; {}: all 1."""
+    kinds = {
+        kind: query.weights.of_kind(kind)
+        for kind in query.kinds or CHANNEL_OF_KIND
+        if CHANNEL_OF_KIND[kind] == channel.modality
+    }
+    return kinds if set(kinds.values()) != {1.0} else {}
 
 
 def _no_background(channel: Channel) -> MissingPartError:
@@ -205,9 +223,23 @@ def listen(leg: Leg, gate: Gate, depth: int) -> LegGroups:
     """Search one leg to a depth and group what may be seen of it. Raises `LegFailed`."""
     with _asking(leg):
         ranking = leg.search(depth)
-    groups = collapse(ranking, gate.groups(ranking.ids))
     floor = float(ranking.scores[-1]) if len(ranking) >= depth else None
-    return LegGroups(leg.name, leg.weight, leg.background, groups, floor=floor)
+    groups, kinds = _grouped(leg, ranking, gate), tuple(leg.kinds.values()) or (1.0,)
+    said = LegGroups(leg.name, leg.weight, leg.background, groups, floor=floor, kinds=kinds)
+    return certain(said)
+
+
+def counts(leg: Leg, documents: Iterable[Document]) -> dict[str, float]:
+    """What those of the documents count that don't count 1 in a leg."""
+    weights = ((one.id, leg.kinds.get(one.kind, 1.0)) for one in documents)
+    return {id_: weight for id_, weight in weights if weight != 1}
+
+
+def _grouped(leg: Leg, ranking: Ranking, gate: Gate) -> Groups:
+    group_of = gate.groups(ranking.ids)
+    mean = 0.0 if leg.background is None else leg.background.mean
+    documents = map(gate.document, group_of) if leg.kinds else ()
+    return collapse(ranking, group_of, counts(leg, documents), mean)
 
 
 def complete(leg: Leg, said: LegGroups, gate: Gate, keys: Sequence[str]) -> LegGroups:
@@ -220,7 +252,7 @@ def complete(leg: Leg, said: LegGroups, gate: Gate, keys: Sequence[str]) -> LegG
         return said
     with _asking(leg):
         ranking = leg.score(ids)
-    return replace(said, beyond=collapse(ranking, gate.groups(ranking.ids)))
+    return replace(said, beyond=_grouped(leg, ranking, gate))
 
 
 def places(leg: Leg, gate: Gate) -> Ranking:

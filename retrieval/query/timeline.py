@@ -14,16 +14,16 @@ order of that sum, and legs are searched deeper, until the k-th moment is above 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 
 from retrieval.schema import Document, Ranking
 
 from .filters import Gate
-from .fusion import Fused, LegGroups, LegScore, ceilings, settled, surpassed, worth
+from .fusion import Fused, LegGroups, LegScore, ceilings, scored, settled, surpassed, worth
 from .grouping import Best
-from .legs import Leg, VectorLeg, first_depth, listen, places, scores
+from .legs import Leg, VectorLeg, counts, first_depth, listen, places, scores
 from .moments import EVER, Found, Moment, moments, overlaps, silent
 
 SHOWN = 5  # moments of an asset that was found, at most
@@ -121,7 +121,7 @@ class _Timelines:
         self._said = [_Said(leg.through(gate)) for leg in legs]
         for said in self._said:
             if not _by_score(said.leg):
-                said.take(places(said.leg, gate))
+                said.take(places(said.leg, gate), {})
         self._found: dict[str, list[Found]] = {}
 
     def found(self, assets: Sequence[str], limit: int) -> dict[str, list[Found]]:
@@ -130,7 +130,7 @@ class _Timelines:
         documents = self._gate.members(new)
         for said in self._said:
             if isinstance(said.leg, VectorLeg) and _by_score(said.leg):
-                said.take(scores(said.leg, documents))
+                said.take(scores(said.leg, documents), counts(said.leg, documents))
         its: dict[str, list[Document]] = {asset: [] for asset in new}
         for document in documents:
             its[document.asset].append(document)
@@ -145,8 +145,8 @@ class _Timelines:
         said = self._said[number]
         groups: dict[str, Best] = {}
         group_of = self._gate.groups(list(said.places))
-        for id_, (score, rank) in said.places.items():
-            groups.setdefault(group_of[id_], Best(id_, score, rank))
+        for id_, best in said.places.items():
+            groups.setdefault(group_of[id_], best)
         return LegGroups(said.leg.name, said.leg.weight, None, groups)
 
     def answer(self, asset: str, found: Found) -> Answer:
@@ -163,27 +163,29 @@ class _Said:
     """What one leg says of documents.
 
     Attributes:
-        places: score and rank (0 in a leg that goes by scores) of each document.
+        places: of each document; its rank is 0 in a leg that goes by scores.
         gains: what each gets.
     """
 
     def __init__(self, leg: Leg) -> None:
         self.leg = leg
-        self.places: dict[str, tuple[float, int]] = {}
+        self.places: dict[str, Best] = {}
         self.gains: dict[str, float] = {}
 
-    def take(self, ranking: Ranking) -> None:
-        """Remember a ranking: of some documents, or of all that get something by their rank."""
+    def take(self, ranking: Ranking, weights: Mapping[str, float]) -> None:
+        """Remember a ranking: of some documents, or of all that get something by their rank.
+
+        Args:
+            ranking: of documents.
+            weights: of those that don't count 1.
+        """
         leg, points = self.leg, ranking.scores.tolist()
         ranks = repeat(0) if _by_score(leg) else range(1, len(ranking) + 1)
         for id_, score, rank in zip(ranking.ids, points, ranks, strict=False):
-            self.places[id_] = score, rank
-            self.gains[id_] = leg.weight * worth(leg.background, score, rank)
+            self.places[id_] = Best(id_, score, rank, weights.get(id_, 1.0))
+            self.gains[id_] = leg.weight * worth(leg.background, self.places[id_])
 
     def of(self, id_: str) -> LegScore:
         """What it says of a document, as a hit shows it."""
-        leg, (score, rank) = self.leg, self.places[id_]
-        value = worth(leg.background, score, rank)
-        if _by_score(leg):
-            return LegScore(leg.name, None, score, value, leg.weight * value, id_)
-        return LegScore(leg.name, rank, score, None, leg.weight * value, id_)
+        best = self.places[id_]
+        return scored(self.leg, best, best.rank or None)

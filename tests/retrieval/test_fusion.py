@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from retrieval.query import fusion
-from retrieval.query.fusion import LegGroups, Weights, explain, fuse, in_order, promising, settled
-from retrieval.query.grouping import Best
-from retrieval.schema import Background
+from retrieval.query.fusion import (
+    LegGroups,
+    Weights,
+    certain,
+    explain,
+    fuse,
+    in_order,
+    promising,
+    settled,
+)
+from retrieval.query.grouping import Best, Groups, collapse
+from retrieval.schema import Background, Ranking
 
 KEYS = [f"g{n:02}" for n in range(12)]
 SCORES = st.one_of(st.floats(-1, 1, width=32), st.sampled_from([0.0, 0.25, 0.5]))
@@ -141,6 +151,92 @@ def test_ranks_count_for_the_first_thousand_groups(monkeypatch: pytest.MonkeyPat
     assert not settled(fuse([short], short.groups), [short], 3)
 
 
+@dataclass(frozen=True)
+class Told:
+    """One leg's documents, whose kinds weigh differently: (group, score, weight) of each."""
+
+    documents: list[tuple[str, float, float]]
+    weight: float
+    background: Background
+    depth: int
+
+    def at(self, depth: int) -> LegGroups:
+        """The leg, searched to a depth in the order of the scores, and completed."""
+        order = sorted(enumerate(self.documents), key=lambda one: (-one[1][1], one[0]))
+        ids = [f"{number:02}" for number, _ in order]
+        group_of = {id_: group for id_, (_, (group, _, _)) in zip(ids, order, strict=True)}
+        weights = {id_: weight for id_, (_, (*_, weight)) in zip(ids, order, strict=True)}
+        scores = np.array([score for _, (_, score, _) in order], np.float32)
+
+        def grouped(count: int) -> Groups:
+            ranking = Ranking(tuple(ids[:count]), scores[:count])
+            return collapse(ranking, group_of, weights, self.background.mean)
+
+        floor = float(scores[depth - 1]) if depth <= len(ids) else None
+        leg = LegGroups(
+            "told", self.weight, self.background, grouped(depth), floor, kinds=(0.0, 0.5, 1.0, 2.0)
+        )
+        leg = certain(leg)
+        whole = grouped(len(ids))
+        beyond = {key: best for key, best in whole.items() if key not in leg.groups}
+        return replace(leg, beyond=beyond if floor is not None else {})
+
+
+TOLD = st.builds(
+    Told,
+    st.lists(
+        st.tuples(st.sampled_from(KEYS[:6]), SCORES, st.sampled_from([0.0, 0.5, 1.0, 2.0])),
+        max_size=12,
+    ),
+    st.sampled_from([0.5, 1.0]),
+    st.builds(Background, mean=st.floats(-0.5, 0.5), std=st.floats(0.05, 1)),
+    st.integers(1, 13),
+)
+
+
+@given(st.lists(TOLD, min_size=1, max_size=3), st.integers(1, 6))
+def test_kinds_may_weigh_differently_and_the_answer_is_still_that_of_ranking_everything(
+    told: list[Told], k: int
+) -> None:
+    truth: dict[str, float] = {}
+    for one in told:
+        bests: dict[str, float] = {}
+        for group, score, weight in one.documents:
+            worth = weight * (score - one.background.mean) / one.background.std
+            bests[group] = max(worth, bests.get(group, worth))
+        for group, worth in bests.items():
+            truth[group] = truth.get(group, 0.0) + one.weight * worth
+    some = [one.at(one.depth) for one in told]
+    most = {key: score for score, key in promising(some)}
+    assert all(truth[key] <= most[key] + 1e-3 for key in most)
+    assert all(truth[key] <= fusion.bound(some) + 1e-3 for key in truth.keys() - most.keys())
+    for said, whole in zip(some, (one.at(99) for one in told), strict=True):
+        places = zip(said.groups.values(), whole.groups.values(), strict=False)
+        assert all(
+            fusion.worth(said.background, one) == fusion.worth(said.background, other)
+            for one, other in places
+        )
+    fused = fuse(some, most)
+    assert {key: score for score, key in fused} == pytest.approx(
+        {key: truth[key] for key in most}, abs=1e-3
+    )
+    if settled(fused, some, k):
+        best = sorted(truth.values(), reverse=True)[:k]
+        assert [score for score, _ in fused[:k]] == pytest.approx(best, abs=1e-3)
+
+
+def test_a_line_of_speech_weighs_less_and_the_hit_says_what_it_added() -> None:
+    background = Background(0.25, 0.25)
+    ranking = Ranking(("said", "caption", "other"), np.array([0.75, 0.625, 0.5], np.float32))
+    group_of = {"said": "film", "caption": "film", "other": "talk"}
+    weights = {"said": 0.5, "other": 0.5}
+    groups = collapse(ranking, group_of, weights, background.mean)
+    said = LegGroups("text", 2.0, background, groups, kinds=(1.0, 0.5))
+    film, talk = (explain([said], group) for group in fuse([said], groups))
+    assert film.legs == (fusion.LegScore("text", 1, 0.625, 1.5, 3.0, "caption"),)
+    assert talk.legs == (fusion.LegScore("text", 2, 0.5, 1.0, 1.0, "other"),)
+
+
 def test_absence_is_no_evidence_and_ties_go_by_key() -> None:
     background = Background(0.0, 1.0)
     image = leg("image", {"b": 1.0, "a": 1.0, "c": -1.0}, 1.0, background)
@@ -154,6 +250,8 @@ def test_weights_are_finite_and_not_negative(wrong: float) -> None:
         Weights(words=wrong)
     with pytest.raises(ValueError, match="weight"):
         Weights(channels={"space/image": wrong})
+    with pytest.raises(ValueError, match="weight"):
+        Weights(speech=wrong)
 
 
 def test_a_channel_weighs_what_was_said_or_the_default() -> None:

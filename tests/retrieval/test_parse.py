@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.errors import QueryError
-from retrieval.query.parse import DocumentRef, Part, Query, parse_query, weighted
+from retrieval.query.fusion import Weights
+from retrieval.query.parse import (
+    QUOTED_WORDS_WEIGHT,
+    DocumentRef,
+    Part,
+    Query,
+    parse_query,
+    spoken_query,
+    weighted,
+)
 
 
 def weights_and_texts(words: str) -> list[tuple[float, object]]:
@@ -135,3 +144,10 @@ def test_more_parts_than_anybody_means_are_refused() -> None:
     assert len(parse_query(" + ".join(["dog"] * 64)).parts) == 64
     with pytest.raises(QueryError, match="65 parts; 64 is the most"):
         parse_query(" + ".join(["dog"] * 65))
+
+
+def test_who_asks_for_what_was_said_gets_no_signs_and_speech_in_full() -> None:
+    query = spoken_query("2:ten - nine")
+    assert query.parts == (Part("2:ten - nine"),)
+    assert query.kinds == {"speech"}
+    assert query.weights == Weights(words=QUOTED_WORDS_WEIGHT, speech=1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from retrieval.query import engine, fusion, legs, timeline
 from retrieval.query.engine import search
+from retrieval.query.fusion import Weights
 from retrieval.query.moments import EVER, Moment, moments, overlaps, silent
 from retrieval.query.parse import Query, parse_query
 from retrieval.query.where import holds
@@ -55,10 +56,11 @@ class Asked:
     between: tuple[float, float] | None = None
     kinds: frozenset[Kind] = frozenset()
     by_rank: bool = False
+    weights: Weights = field(default_factory=Weights)
 
     @property
     def query(self) -> Query:
-        return replace(QUERY, between=self.between, kinds=self.kinds)
+        return replace(QUERY, between=self.between, kinds=self.kinds, weights=self.weights)
 
     @property
     def during(self) -> Span:
@@ -92,7 +94,11 @@ def gains_of(collection: Made, asked: Asked, *, timed: bool = True) -> list[dict
             told.append(_by_rank(ranking.ids, shown))
         else:
             spreads = (ranking.scores.astype(np.float64) - BACKGROUND.mean) / BACKGROUND.std
-            told.append(dict(zip(ranking.ids, spreads.tolist(), strict=True)))
+            speech = {d.id for d in collection.documents if d.kind == "speech"}
+            weights = np.array(
+                [asked.weights.speech if id_ in speech else 1 for id_ in ranking.ids]
+            )
+            told.append(dict(zip(ranking.ids, (weights * spreads).tolist(), strict=True)))
     words = store.search(WORDS, 10**6, where=asked.where).ids
     return [*told, _by_rank([id_ for id_ in words if id_ in shown], shown)]
 
@@ -162,7 +168,8 @@ BETWEEN = st.one_of(
 KINDS: st.SearchStrategy[frozenset[Kind]] = st.sampled_from(
     [frozenset(), frozenset(), frozenset({"speech"}), frozenset({"shot", "window"})]
 )
-ASKED = st.builds(Asked, WHERES, BETWEEN, KINDS, st.booleans())
+WEIGHTS = st.builds(Weights, speech=st.sampled_from([fusion.SPEECH_WEIGHT, 0.0, 0.5, 1.0, 2.0]))
+ASKED = st.builds(Asked, WHERES, BETWEEN, KINDS, st.booleans(), WEIGHTS)
 
 
 @settings(max_examples=40)
