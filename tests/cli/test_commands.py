@@ -55,7 +55,7 @@ def test_a_size_in_words(count: int, text: str) -> None:
 
 def test_failures_in_each_form(photos: Path, echolens: Echolens) -> None:
     bad = corpus.text_named(photos / "lie\n.jpg")
-    (photos / "song.mp3").write_bytes(b"x")
+    (photos / "song.mid").write_bytes(b"x")
     echolens("index", photos)
 
     table = echolens("failures")
