@@ -376,7 +376,7 @@ def _said_before(ahead: _Ahead) -> Mapping[str, None]:
     known = ahead.changed.known
     if not ahead.start or known is None or known.reason is not None or known.asset != ahead.asset:
         return {}
-    return {known.message: None} if known.message else {}
+    return dict.fromkeys(known.message.split("; ")) if known.message else {}
 
 
 def _abandon(ahead: _Ahead | None, decoder: Decoder) -> None:

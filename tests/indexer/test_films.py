@@ -152,6 +152,18 @@ def test_the_next_run_goes_on_where_a_film_was_left(
     assert (again.indexed, again.unchanged) == (0, 3)
 
 
+def test_what_is_odd_about_a_film_is_told_once_though_it_was_gone_on_with(
+    tmp_path: Path, shown: Path
+) -> None:
+    turned = "1\n00:00:03,000 --> 00:00:02,000\nback\n\n"
+    (shown / "long.srt").write_text(f"{turned}2\n00:00:04,000 --> 00:00:05,000\nhello\n")
+    (shown / "long.json").write_text("{")
+    collection = _made(tmp_path / "home")
+    kill(Ledger, "arrived", 2, lambda: index([shown], collection))
+    report = index([shown], collection)
+    assert [warning.count("long.srt: a cue") for warning in report.warnings] == [1]
+
+
 def test_a_film_that_goes_before_it_is_done_leaves_nothing(tmp_path: Path, shown: Path) -> None:
     collection = _made(tmp_path / "home")
     kill(Ledger, "arrived", 2, lambda: index([shown], collection))
