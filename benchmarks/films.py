@@ -5,9 +5,10 @@
 
 Indexes the folder's clips, longer films and speech with the starter encoder and the transcriber
 that comes as a package, and asks: each clip's captions for the clip (R@1, R@5), each timed question
-for its moment (in its film, and in all of them), a few words of each transcript for the recording.
-Of the long film the same clips' captions and words are asked for their moments in it. Memory is
-that of the command's processes together, sampled once a second.
+for its film and its moment (in its film, and in all of them), a few words of each transcript for
+the recording; then the same of one collection of all of these, where what is said competes with
+what is shown. Of the long film the same clips' captions and words are asked for their moments in
+it. Memory is that of the command's processes together, sampled once a second.
 """
 
 from __future__ import annotations
@@ -77,10 +78,12 @@ def _middle(transcript: str, language: str) -> str:
     return ("" if language in DENSE else " ").join(units[start : start + WORDS])
 
 
-def made(home: Path, name: str, folder: Path, options: IndexOptions | None = None) -> Collection:
-    """A collection of a folder; prints what each stage took against real time."""
+def made(
+    home: Path, name: str, folders: Sequence[Path], options: IndexOptions | None = None
+) -> Collection:
+    """A collection of folders; prints what each stage took against real time."""
     collection = create(home / name, encoder="starter:", transcriber=TRANSCRIBER)
-    report = index([folder], collection, options=options)
+    report = index(folders, collection, options=options)
     stages = ", ".join(
         f"{stage} {report.media_s / spent.busy:.0f}x"
         for stage, spent in report.stages.items()
@@ -124,9 +127,12 @@ def moments(asked: Sequence[Asked], search: Callable[[Asked], Iterable[Hit]]) ->
 
 def short_films(data: Path, home: Path) -> None:
     """Clips, timed questions and speech."""
-    with made(home, "clips", data / "clips") as clips:
+    with made(home, "clips", [data / "clips"]) as clips:
         print("  text to video:", recall(captions(data), lambda text: clips.search(text, k=5)))
-    with made(home, "moments", data / "moments") as films:
+    with made(home, "moments", [data / "moments"]) as films:
+        print(
+            "  films by their moments:", recall(timed(data), lambda text: films.search(text, k=5))
+        )
 
         def inside(one: Asked) -> Iterable[Hit]:
             where = f"name = '{Path(one.file).name}'"
@@ -137,13 +143,25 @@ def short_films(data: Path, home: Path) -> None:
             timed(data), lambda one: films.search(one.text, k=10, group_by="moment")
         )
         print("  moments in all films:", everywhere)
-    made(home, "moments-fast", data / "moments", IndexOptions(fast=True)).close()
-    with made(home, "speech", data / "speech") as speech:
+    made(home, "moments-fast", [data / "moments"], IndexOptions(fast=True)).close()
+    with made(home, "speech", [data / "speech"]) as speech:
 
         def said(text: str) -> Iterable[Hit]:
             return speech.search(spoken_query(text), k=5)
 
         print(f"  speech by {WORDS} words of it:", recall(spoken(data), said))
+
+
+def together(data: Path, home: Path) -> None:
+    """Clips, films and speech in one collection, asked without saying what is meant."""
+    folders = [data / "clips", data / "moments", data / "speech"]
+    with made(home, "together", folders) as everything:
+        for what, asked in (
+            ("text to video", captions(data)),
+            ("films by their moments", timed(data)),
+            (f"{WORDS} words of speech, unquoted", spoken(data)),
+        ):
+            print(f"  {what}:", recall(asked, lambda text: everything.search(text, k=5)))
 
 
 def long_film(data: Path, film: Path, home: Path) -> None:
@@ -229,6 +247,7 @@ def main() -> int:
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
         short_films(arguments.data, Path(folder))
+        together(arguments.data, Path(folder))
         if arguments.long:
             long_film(arguments.data, arguments.long, Path(folder))
     return 0
