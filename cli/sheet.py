@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from retrieval import Collection, Hit, Moment, Results
     from retrieval.previews import Band, Still, Strip, Tile, Wave
 
+SOFTWARE = "Echolens contact sheet"  # stands in its header; no other file is written over
 MOMENTS = 3  # of a film that are shown
 STILLS = 5  # of a moment, at most
 STILL_S = 0.6  # frames nearer to each other look alike
@@ -35,6 +36,16 @@ def check_sheet(file: str) -> None:
         raise click.UsageError(f"A contact sheet is a PNG, which {file} isn't called.")
     if not path.parent.is_dir():
         raise click.UsageError(f"There is no folder {path.parent} for the contact sheet.")
+    if path.exists() and not _is_sheet(path):
+        raise click.UsageError(f"{file} is there already, and is no contact sheet: name another.")
+
+
+def _is_sheet(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return SOFTWARE.encode() in file.read(1024)
+    except OSError:
+        return False
 
 
 def write_sheet(collection: Collection, results: Results, file: str) -> str:
@@ -43,14 +54,18 @@ def write_sheet(collection: Collection, results: Results, file: str) -> str:
     Returns:
         The characters that no font of this machine has; they stand there as codes.
     """
+    from PIL.PngImagePlugin import PngInfo
+
     from retrieval.fonts import absent
     from retrieval.previews import contact_sheet
 
     shown = [
         _band(collection, hit) if moments_of(hit) else _tile(collection, hit) for hit in results
     ]
+    made_by = PngInfo()
+    made_by.add_text("Software", SOFTWARE)
     drawn = io.BytesIO()
-    contact_sheet(shown, heading=results.query).save(drawn, "PNG")
+    contact_sheet(shown, heading=results.query).save(drawn, "PNG", pnginfo=made_by)
     Path(os.path.expanduser(file)).write_bytes(drawn.getvalue())
     return absent((results.query, *(text for one in shown for text in _texts(one))))
 

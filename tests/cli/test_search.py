@@ -236,12 +236,27 @@ def test_a_query_picture_over_the_limit_is_not_read_whole(
 def test_a_contact_sheet(indexed: Path, tmp_path: Path, echolens: Echolens) -> None:
     sheet = tmp_path / "sheet.png"
 
-    done = echolens("search", "red", "--sheet", sheet)
+    for words in ("red", "blue"):  # the second is written over the first
+        done = echolens("search", words, "--sheet", sheet)
 
-    assert done.code == ExitCode.DONE
-    with Image.open(sheet) as image:
-        assert image.format == "PNG"
-        assert min(image.size) > 64
+        assert done.code == ExitCode.DONE
+        with Image.open(sheet) as image:
+            assert image.format == "PNG"
+            assert min(image.size) > 64
+
+
+def test_a_sheet_is_written_over_no_photo(
+    indexed: Path, tmp_path: Path, echolens: Echolens
+) -> None:
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (40, 30), "red").save(photo)
+    before = photo.read_bytes()
+
+    done = echolens("search", "red", "--sheet", photo)
+
+    assert (done.code, done.out) == (ExitCode.USAGE, b"")
+    assert "is no contact sheet" in done.err
+    assert photo.read_bytes() == before
 
 
 @pytest.mark.parametrize(
