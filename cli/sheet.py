@@ -21,6 +21,7 @@ from .times import clock, whole
 if TYPE_CHECKING:
     from retrieval import Collection, Hit, Moment, Results
     from retrieval.previews import Band, Still, Strip, Tile, Wave
+    from retrieval.schema import Span, Thumbnail
 
 SOFTWARE = "Echolens contact sheet"  # stands in its header; no other file is written over
 MOMENTS = 3  # of a film that are shown
@@ -161,7 +162,7 @@ def _stills(collection: Collection, asset: str, moment: Moment) -> tuple[Still, 
     part_s = length_s / count
     kept = {
         int((each.time_s - moment.start) / part_s): each
-        for each in collection.backends.thumbnails.of(asset, moment.span)
+        for each in _thumbnails(collection, asset, moment.span)
     }
     return tuple(
         Still(kept[part].time_s, clock(kept[part].time_s), kept[part].jpeg)
@@ -169,6 +170,15 @@ def _stills(collection: Collection, asset: str, moment: Moment) -> tuple[Still, 
         else Still(time_s := moment.start + (part + 0.5) * part_s, clock(time_s))
         for part in range(count)
     )
+
+
+def _thumbnails(collection: Collection, asset: str, during: Span) -> list[Thumbnail]:
+    from retrieval.errors import EcholensError
+
+    try:
+        return collection.backends.thumbnails.of(asset, during)
+    except EcholensError:  # they spare decoding, and `verify` tells what is wrong with them
+        return []
 
 
 def _wave(moment: Moment, length_s: float | None) -> Wave:

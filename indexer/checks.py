@@ -262,12 +262,10 @@ class Check:
                     self._copy(asset, seen.get(asset, []), intact=intact)
 
     def thumbnails(self) -> None:
-        """Thumbnails of assets that no file has; `begun` has erased them when repairing."""
-        for assets in chunks(self.session.backends.thumbnails.assets()):
-            seen = self.session.backends.documents.sightings(assets)
-            for asset in assets:
-                if asset not in seen and asset not in self.changing:
-                    self.found(f"thumbnails of asset {asset}: no file has it")
+        """Thumbnails of assets that no file has; repairing has erased them by now."""
+        for asset in self.writer.stray_thumbnails():
+            if asset not in self.changing:
+                self.found(f"thumbnails of asset {asset}: no file has it")
 
     def _is_intact(self, asset: str) -> bool | None:
         """None when it is gone meanwhile."""

@@ -80,6 +80,8 @@ class Mending:
             self._backends.assets.delete(asset)
         for asset in sorted(self._astray):
             self._writer.reconcile(asset)
+        if self._astray:
+            self._writer.forget_thumbnails()
         self._begin()
 
 

@@ -237,7 +237,7 @@ class Writer:
             self.reconcile(asset)
         self._ledger.arrived(())
         self._ledger.close_departures()
-        self._forget_thumbnails()
+        self.forget_thumbnails()
 
     def _brought_back(self) -> set[str]:
         """Ids of documents that were still to be deleted, and that another machine's files have.
@@ -265,13 +265,16 @@ class Writer:
             for row in rows
         )  # fmt: skip
 
-    def _forget_thumbnails(self) -> None:
+    def forget_thumbnails(self) -> None:
         """Erase those of assets that no file has any more, here or on another machine."""
+        if stray := list(self.stray_thumbnails()):
+            self._backends.thumbnails.forget(stray)
+
+    def stray_thumbnails(self) -> Iterator[str]:
+        """The assets that have thumbnails, and no file."""
         for assets in chunks(self._backends.thumbnails.assets()):
             seen = self._backends.documents.sightings(assets)
-            for asset in assets:
-                if asset not in seen:
-                    self._backends.thumbnails.forget(asset)
+            yield from (asset for asset in assets if asset not in seen)
 
     def reconcile(self, asset: str) -> None:
         """Make an asset's documents follow its sightings, and these follow the ledger.

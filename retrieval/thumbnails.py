@@ -83,9 +83,9 @@ class Thumbnails:
             found = connection.execute("SELECT DISTINCT asset FROM thumbnails ORDER BY asset")
             return [asset for (asset,) in found]
 
-    def forget(self, asset: str) -> None:
-        """Erase all of an asset, also from the file's log."""
-        self.replace([(asset, Span(0.0, math.inf), ())])
+    def forget(self, assets: Iterable[str]) -> None:
+        """Erase all of some assets, also from the file's log."""
+        self.replace((asset, Span(0.0, math.inf), ()) for asset in assets)
         with self._using() as connection:
             if connection is not None:
                 sqlite_files.erase_log(connection, _WAIT_S)
@@ -99,6 +99,7 @@ class Thumbnails:
         with self._using() as connection:
             if connection is None:
                 return
+            connection.execute("SELECT count(jpeg) FROM thumbnails").fetchone()
             (message,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
             if message != "ok":
                 raise sqlite_files.damaged(self._path, message)
@@ -123,19 +124,27 @@ class Thumbnails:
                 self._opened = self._open()
             yield self._opened
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> sqlite3.Connection | None:
+        """The file; read-only, None where its writer was killed before anything was in it."""
         if self._read_only:
             connection = sqlite_files.open_for_reading(self._path, wait_s=_WAIT_S)
         else:
             self._path.parent.mkdir(exist_ok=True)
             connection = sqlite_files.open_for_writing(self._path, make=True, wait_s=_WAIT_S)
         try:
-            version = sqlite_files.version_of(connection, self._path, FORMAT)
+            is_made = sqlite_files.version_of(connection, self._path, FORMAT) > 0
             if not self._read_only:
-                sqlite_files.prepare_for_writing(connection, self._path)
-                if version == 0:
-                    connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+                self._prepare(connection, is_made=is_made)
         except BaseException:
             connection.close()
             raise
-        return connection
+        if is_made or not self._read_only:
+            return connection
+        connection.close()
+        return None
+
+    def _prepare(self, connection: sqlite3.Connection, *, is_made: bool) -> None:
+        sqlite_files.prepare_for_writing(connection, self._path)
+        if not is_made:
+            connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+        sqlite_files.erase_log(connection, _WAIT_S)  # what a killed writer had deleted

@@ -16,6 +16,7 @@ from __future__ import annotations
 import io
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -201,9 +202,10 @@ def _broken(why: str) -> Image.Image:
 
 
 def _picture(opener: Callable[[], BinaryIO], still: Still, strip: Strip) -> Image.Image | None:
-    if still.jpeg is None:
-        return _frame(opener, still.time_s, strip)
-    return Image.open(io.BytesIO(still.jpeg)).convert("RGB")
+    if still.jpeg is not None:
+        with suppress(OSError):  # damaged
+            return Image.open(io.BytesIO(still.jpeg)).convert("RGB")
+    return _frame(opener, still.time_s, strip)
 
 
 def _frame(opener: Callable[[], BinaryIO], time_s: float, strip: Strip) -> Image.Image | None:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from cli.errors import ExitCode
 from cli.main import run
+from retrieval.thumbnails import NAME
 from tests import corpus, media_made
 from tests.media_made import Scene
 
@@ -218,6 +219,21 @@ def test_a_sheet_of_films_and_recordings(ask: Indexed, tmp_path: Path) -> None:
     assert pixels.shape[1] > 1360
     for colour in (BLUE, GREEN):  # frames of both films
         assert (np.abs(pixels - colour).sum(axis=2) < 40).sum() > 2000
+
+
+def test_a_sheet_can_do_without_thumbnails(ask: Indexed, tmp_path: Path) -> None:
+    kept = ask.collection / NAME
+    before = kept.read_bytes()
+    try:
+        kept.write_bytes(b"no database" * 100)
+        done = ask("search", "blue", "--sheet", tmp_path / "sheet.png")
+    finally:
+        kept.write_bytes(before)
+
+    assert done.code == ExitCode.DONE, done.err
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        pixels = np.asarray(sheet.convert("RGB")).astype(int)
+    assert (np.abs(pixels - BLUE).sum(axis=2) < 40).sum() > 2000
 
 
 def test_a_recording_is_no_query_where_nothing_takes_it(ask: Indexed) -> None:

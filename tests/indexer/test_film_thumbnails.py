@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,17 @@ def test_those_of_no_film_are_found_and_mended(films: Collection) -> None:
     assert "thumbnails of asset ccc" in problem
     assert verify(films, repair=True).problems == ()  # as the next run does, it begins with that
     assert "c" * 64 not in films.backends.thumbnails.assets()
+
+
+def test_a_film_that_verify_erases_leaves_none(films: Collection, media: Path) -> None:
+    path = media / "a.mp4"
+    with closing(sqlite3.connect(films.directory / "ledger.sqlite")) as ledger, ledger:
+        ledger.execute("DELETE FROM files WHERE uri = ?", (path.as_uri(),))
+    path.unlink()
+    report = verify(films, repair=True)
+    assert report.repaired == len(report.problems) == 1
+    assert _kept(films) == []
+    assert verify(films).problems == ()
 
 
 def test_a_file_of_them_that_cannot_be_read_is_begun_anew(films: Collection, media: Path) -> None:

@@ -72,6 +72,14 @@ def test_a_kept_thumbnail_is_shown_without_the_film(tmp_path: Path) -> None:
     assert _nearest(_colour_at(drawn, 100, TOP + 75)) == RED
 
 
+def test_a_damaged_thumbnail_is_decoded_again(tmp_path: Path) -> None:
+    film = media_made.film(tmp_path / "a.mp4", SCENES, size=(200, 150))
+
+    drawn = _drawn(_band(film, Strip(0, 3, "0:00", stills=(Still(1.5, "0:01.5", b"junk"),))))
+
+    assert _nearest(_colour_at(drawn, 20, TOP + 20)) == GREEN
+
+
 def test_a_frame_that_is_shown_for_long_is_found_by_any_time_in_it(tmp_path: Path) -> None:
     slow = media_made.film(tmp_path / "a.mp4", SCENES, fps=1)
 

@@ -42,10 +42,14 @@ def test_what_was_kept_is_given_to_readers(kept: Thumbnails, tmp_path: Path) -> 
 
 def test_a_collection_without_films_has_no_file(kept: Thumbnails, tmp_path: Path) -> None:
     kept.replace([(A, EVER, [])])
-    kept.forget(B)
+    kept.forget([B])
     kept.check()
     assert (kept.of(A, EVER), kept.assets()) == ([], [])
     assert list(tmp_path.iterdir()) == []
+
+
+def files_in(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
 
 
 stretch = st.integers(0, 3)
@@ -69,11 +73,23 @@ def test_a_part_replaces_its_own_and_nothing_else(
 def test_what_is_forgotten_is_in_no_file_any_more(kept: Thumbnails, tmp_path: Path) -> None:
     doomed = Thumbnail(2.0, b"the face of somebody " * 500)
     kept.replace([(A, EVER, [doomed]), (B, EVER, some(1.0))])
-    kept.forget(A)
+    kept.forget([A])
     assert kept.assets() == [B]
-    files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
-    assert files
-    assert not any(b"the face of" in data for data in files)
+    assert not any(b"the face of" in data for data in files_in(tmp_path))
+
+
+def test_what_a_killed_writer_had_deleted_is_erased_by_the_next(
+    kept: Thumbnails, tmp_path: Path
+) -> None:
+    doomed = Thumbnail(2.0, b"the face of somebody " * 500)
+    kept.replace([(A, EVER, [doomed]), (B, EVER, some(1.0))])
+    with closing(Thumbnails(tmp_path, read_only=True)) as reader:
+        assert reader.assets() == [A, B]  # while it is connected, closing leaves the log
+        kept.replace([(A, EVER, [])])
+        kept.close()
+        assert any(b"the face of" in data for data in files_in(tmp_path))
+        assert kept.assets() == [B]
+        assert not any(b"the face of" in data for data in files_in(tmp_path))
 
 
 def test_a_damaged_file_says_what_mends_it(kept: Thumbnails, tmp_path: Path) -> None:
@@ -86,6 +102,24 @@ def test_a_damaged_file_says_what_mends_it(kept: Thumbnails, tmp_path: Path) -> 
     Thumbnails.discard(tmp_path)
     kept.replace([(A, EVER, some(4.0))])
     assert kept.of(A, EVER) == some(4.0)
+
+
+def test_a_file_without_its_table_is_damaged_and_an_empty_one_is_none(
+    kept: Thumbnails, tmp_path: Path
+) -> None:
+    kept.replace([(A, EVER, some(1.0))])
+    with closing(sqlite3.connect(tmp_path / NAME)) as connection:
+        connection.execute("DROP TABLE thumbnails")
+    with pytest.raises(CorruptError, match="no such table"):
+        kept.check()
+    kept.close()
+    Thumbnails.discard(tmp_path)
+    (tmp_path / NAME).touch()  # as a writer leaves it that is killed before its first commit
+    with closing(Thumbnails(tmp_path, read_only=True)) as reader:
+        reader.check()
+        assert (reader.assets(), reader.of(A, EVER)) == ([], [])
+    kept.replace([(A, EVER, some(4.0))])
+    assert kept.assets() == [A]
 
 
 def test_a_newer_format_is_refused(kept: Thumbnails, tmp_path: Path) -> None:
@@ -101,5 +135,5 @@ def test_a_reader_writes_nothing(kept: Thumbnails, tmp_path: Path) -> None:
     kept.replace([(A, EVER, some(1.0))])
     reader = Thumbnails(tmp_path, read_only=True)
     with closing(reader), pytest.raises(StoreUnreachableError):
-        reader.forget(A)
+        reader.forget([A])
     assert kept.of(A, EVER) == some(1.0)
