@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import sqlite_files
-from ..errors import CorruptError, EcholensError, LockedError, StoreUnreachableError
+from ..errors import CorruptError, StoreUnreachableError
 
 FORMAT = 1
 ID_BYTES = 16
@@ -101,14 +101,8 @@ class Catalogue:
                 f"`{self._path.parent}` is opened read-only and can't be written.",
                 advice="Open the collection for writing.",
             )
-        with self._lock, translated(self._path):
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._state()
-                self._db.execute("COMMIT")
-            finally:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+        with self._lock, translated(self._path), sqlite_files.commit(self._db):
+            yield self._state()
 
     def find(self, ids: Sequence[bytes]) -> dict[bytes, int]:
         """The rows of those ids that are live."""
@@ -252,33 +246,22 @@ class Catalogue:
         return (stat.st_ino, stat.st_size, stat.st_mtime_ns, log)
 
 
-_ADVICE: dict[type[EcholensError], str] = {
-    LockedError: "Wait until the other process has ended, then run it again.",
-    CorruptError: "Run `echolens verify --repair`.",
-    StoreUnreachableError: "Look at the disk's free space and the folder's permissions.",
-}
-
-
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Tell what SQLite and the file system raise in the words of `retrieval.errors`."""
     try:
-        yield
-    except sqlite3.DatabaseError as error:
-        kind = sqlite_files.kind_of(error)
-        if kind is None:
-            raise  # a mistake in the calling code, not in the file
-        raise kind(f"`{path}`: {error}.", advice=_ADVICE[kind]) from error
+        with sqlite_files.errors_of(path):
+            yield
     except OSError as error:
         raise StoreUnreachableError(
-            f"`{error.filename or path.parent}`: {error.strerror}.",
-            advice=_ADVICE[StoreUnreachableError],
+            f"{error.filename or path.parent}: {error.strerror}.",
+            advice="Look at the disk's free space and the folder's permissions.",
         ) from error
 
 
 def damaged(path: Path, what: str) -> CorruptError:
     """The error that says that a file is damaged, and how."""
-    return CorruptError(f"`{path}` {what}.", advice=_ADVICE[CorruptError])
+    return CorruptError(f"`{path}` {what}.", advice="Run `echolens verify --repair`.")
 
 
 def _chunks(ids: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
