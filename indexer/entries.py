@@ -28,7 +28,7 @@ from .lookahead import Pending
 from .opening import Session
 from .recipes import recipes_of, transcriber_of, wants_of
 from .removed import RemovedAssets
-from .rows import UNREAD, Done, Row, tells_of_gap
+from .rows import Done, Row, given_of
 from .schema import Given, Item, Outcome, Reading, Skipped
 from .tally import Tally
 from .triage import PASSING, Changed, Transcripts, is_as_it_was, making, signature, transcripts
@@ -124,27 +124,28 @@ class EntryMaker:
         """Skip an entry whose bytes can't be kept."""
         self._drop(entry.row.uri, entry.sighting.asset)
         self._refused.add(entry.row.uri)
-        skipped = Skipped(entry.row.uri, error.reason, str(error), _given_before(entry.row))
+        skipped = Skipped(entry.row.uri, error.reason, str(error), given_of(entry.row))
         known = self._known_by_now(entry.row.uri, entry.known) if entry.start else entry.known
         self.skip(skipped, entry.row.signature, known, entry.row.recipe)
 
     def skip(self, skipped: Skipped, signed: str, known: Row | None, recipe: str = "") -> None:
         """Count a skipped file, and note it in the ledger unless it says so already."""
-        keeps = skipped.reason in PASSING and known is not None
+        kept = known if skipped.reason in PASSING else None
         row = Row(
             uri=skipped.uri,
             signature=signed,
-            asset=known.asset if known and keeps else None,
+            asset=kept.asset if kept else None,
             recipe=recipe,
             outcome="skipped",
             reason=skipped.reason,
             message=printable(skipped.message),
             given=skipped.given.dump() if skipped.given else known.given if known else None,
+            has_gap=kept is not None and kept.has_gap,
         )
         if self._dry_run:
             self._tally.count("skipped", skipped.reason)
             return
-        if known and known.asset and not keeps:
+        if known and known.asset and not kept:
             self._ledger.intend_recheck([known.asset])
         if row != known:
             self._skipped.append(row)
@@ -234,7 +235,8 @@ class EntryMaker:
 
     def _finish(self, ahead: _Ahead, decoder: Decoder) -> Iterator[Entry]:
         """The file's entry; of a film one a stretch, the next being read while one is written."""
-        uri, said = ahead.changed.item.uri, _said_before(ahead)
+        uri = ahead.changed.item.uri
+        said, has_gap = _known_before(ahead)
         goes_on = True
         while goes_on:
             following: _Ahead | None = None
@@ -243,10 +245,12 @@ class EntryMaker:
                 following = self._begin_next(ahead, reading, decoder)
                 reading, script = self._heard(reading, ahead.script)
                 said = dict.fromkeys((*said, *reading.warnings))
-                reading = replace(reading, warnings=tuple(said))
+                has_gap = has_gap or reading.has_gap
+                reading = replace(reading, warnings=tuple(said), has_gap=has_gap)
                 self._check_content(ahead, reading)
             except BadInputError as error:
-                _abandon(following, decoder)
+                if following is not None:
+                    decoder.abandon(following.pending)
                 self._drop(uri, ahead.asset)
                 self._refuse(self._as_known(ahead), error)
                 return
@@ -255,8 +259,8 @@ class EntryMaker:
             goes_on = following is not None and uri not in self._refused
             if following is not None:
                 ahead = replace(following, script=script)
-        if uri in self._refused:
-            _abandon(following, decoder)
+        if following is not None and uri in self._refused:
+            decoder.abandon(following.pending)
 
     def _read(self, ahead: _Ahead, decoder: Decoder) -> Reading:
         """Wait for what was begun.
@@ -291,7 +295,7 @@ class EntryMaker:
             return None
         item = ahead.changed.item
         pending = decoder.submit(item, self._wants, start=start, at_once=True)
-        gaps = ahead.gaps + 1 if reading.is_gap else 0
+        gaps = ahead.gaps + 1 if reading.has_gap else 0
         return replace(ahead, pending=pending, start=start, gaps=gaps, first=False)
 
     def _heard(self, reading: Reading, script: str | None) -> tuple[Reading, str | None]:
@@ -301,8 +305,8 @@ class EntryMaker:
     def _check_content(self, ahead: _Ahead, reading: Reading) -> None:
         """Refuse a film or a recording of which nothing could be found from end to end."""
         ends = reading.following is None and (ahead.start or reading.media_s)
-        has_gap = any(map(tells_of_gap, reading.warnings))  # what it has may lie there
-        if not ends or has_gap or reading.drafts != () or reading.captions:
+        # What it has may lie in a gap.
+        if not ends or reading.has_gap or reading.drafts != () or reading.captions:
             return
         item = ahead.changed.item
         how = making(self.recipes[item.modality], item)
@@ -338,7 +342,7 @@ class EntryMaker:
 
     def _entry(self, ahead: _Ahead, reading: Reading, script: str | None) -> Entry:
         asset, item, known = ahead.asset, ahead.changed.item, ahead.changed.known
-        given = item.given or _given_before(known) or Given()
+        given = item.given or given_of(known) or Given()
         fields, warnings = self.types.fit(fields_of(item, given, reading))
         sighting = Sighting(
             uri=item.uri,
@@ -346,14 +350,18 @@ class EntryMaker:
             fields=fields,
             captions=tuple(dict.fromkeys((*given.captions, *reading.captions))),
         )
+        outcome, has_gap = self._outcome(item.uri, asset), reading.has_gap
+        if reading.drafts is None and outcome == "indexed":  # its documents stay, gap and all
+            has_gap = any(row.has_gap for row in self._ledger.holding(asset))
         row = Row(
             uri=item.uri,
             signature=signature(item),
             asset=asset,
             recipe=self.recipes[item.modality],
-            outcome=self._outcome(item.uri, asset),
+            outcome=outcome,
             message="; ".join((*reading.warnings, *warnings)),
             given=given.dump(),
+            has_gap=has_gap,
         )
         stretch = ahead.start, reading.following, script, making(row.recipe, item)
         return Entry(sighting, reading.drafts, row, known, *stretch)
@@ -371,30 +379,21 @@ class EntryMaker:
         self.skip(skipped, signature(changed.item), changed.known, recipe)
 
 
-def _said_before(ahead: _Ahead) -> Mapping[str, None]:
-    """What was found odd in a film by the run that began it."""
+def _known_before(ahead: _Ahead) -> tuple[Mapping[str, None], bool]:
+    """What the run that began a film found odd in it, and whether something of it is missing."""
     known = ahead.changed.known
-    if not ahead.start or known is None or known.reason is not None or known.asset != ahead.asset:
-        return {}
-    return dict.fromkeys(known.message.split("; ")) if known.message else {}
-
-
-def _abandon(ahead: _Ahead | None, decoder: Decoder) -> None:
-    """Nobody waits any more for what was begun."""
-    if ahead is not None:
-        decoder.abandon(ahead.pending)
+    if not ahead.start or known is None or known.asset != ahead.asset:
+        return {}, False
+    said = known.message.split("; ") if known.message and known.reason is None else ()
+    return dict.fromkeys(said), known.has_gap
 
 
 def _gap(described: Reading, ahead: _Ahead, error: BadInputError) -> Reading:
     """What stands for a stretch that can't be read: nothing, and a warning."""
     following = None if ahead.gaps + 1 == _MOST_GAPS else ahead.start + STRETCH_S
     until = "" if following is None else f" to {following:g} s"
-    warning = f"from {ahead.start:g} s{until or ' on'} {UNREAD}: {error}"
+    warning = f"from {ahead.start:g} s{until or ' on'} it can't be read: {error}"
     return replace(
-        described, drafts=(), following=following, is_gap=True,
+        described, drafts=(), following=following, has_gap=True,
         warnings=(*described.warnings, warning),
     )  # fmt: skip
-
-
-def _given_before(known: Row | None) -> Given | None:
-    return Given.load(known.given) if known and known.given else None

@@ -107,6 +107,12 @@ class Ledger:
                 for asset, start, making, following, documents, script in found
             ]
 
+    def begun(self) -> set[str]:
+        """Assets of films that aren't done to their ends."""
+        with self._file.errors():
+            found = self._file.connection.execute("SELECT DISTINCT asset FROM stretches")
+            return {asset for (asset,) in found}
+
     def check(self) -> None:
         """Read everything.
 
@@ -362,5 +368,5 @@ def _intend_recheck(connection: sqlite3.Connection, assets: Iterable[str]) -> No
 
 def _put(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
     connection.executemany(
-        "INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?)", map(astuple, rows)
+        "INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?,?)", map(astuple, rows)
     )

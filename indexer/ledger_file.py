@@ -14,7 +14,7 @@ from pathlib import Path
 from retrieval import sqlite_files
 from retrieval.errors import CorruptError
 
-FORMAT = 1
+FORMAT = 2
 NAME = "ledger.sqlite"
 WAIT_S = 5.0  # for another connection's commit
 
@@ -28,7 +28,8 @@ CREATE TABLE files (
     reason TEXT,
     message TEXT NOT NULL,
     given TEXT,
-    missing INTEGER NOT NULL DEFAULT 0
+    missing INTEGER NOT NULL DEFAULT 0,
+    has_gap INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX files_asset ON files (asset);
 CREATE INDEX files_outcome ON files (outcome) WHERE outcome IN ('skipped', 'erased');
@@ -48,6 +49,8 @@ CREATE TABLE stretches (
 ) WITHOUT ROWID;
 CREATE TABLE roots (path BLOB PRIMARY KEY, device INTEGER NOT NULL) WITHOUT ROWID;
 """
+# By the format that a file has: what brings it to the newest one.
+_CHANGES = {0: _SCHEMA, 1: "ALTER TABLE files ADD COLUMN has_gap INTEGER NOT NULL DEFAULT 0;"}
 
 
 class LedgerFile:
@@ -81,8 +84,9 @@ class LedgerFile:
         version = sqlite_files.version_of(connection, self._path, FORMAT)
         if not read_only:
             sqlite_files.prepare_for_writing(connection, self._path)
-        if version == 0:
-            connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
+        if version == 0 or (version < FORMAT and not read_only):
+            change = f"{_CHANGES[version]} PRAGMA user_version = {FORMAT};"
+            connection.executescript(f"BEGIN; {change} COMMIT;")
         connection.execute(
             "CREATE TEMP TABLE seen (uri TEXT PRIMARY KEY, known INTEGER) WITHOUT ROWID"
         )

@@ -21,7 +21,6 @@ from retrieval.schema import Draft
 from retrieval.timed import Segment, Speech
 from retrieval.times import clock
 
-from .rows import UNWRITTEN
 from .schema import Reading
 
 
@@ -58,8 +57,9 @@ class Listener:
         drafts = (*reading.drafts, *transcripts.passages_of(segments, self._room))
         if script and reading.following is None:
             drafts, script = (*drafts, *_untimed(script, self._room)), ""
-        warnings = (*reading.warnings, *odd)
-        return replace(reading, drafts=drafts, speech=(), warnings=warnings), script
+        warnings, has_gap = (*reading.warnings, *odd), reading.has_gap or bool(odd)
+        reading = replace(reading, drafts=drafts, speech=(), warnings=warnings, has_gap=has_gap)
+        return reading, script
 
     def _unheard(self, reading: Reading, script: str | None) -> tuple[Reading, str | None]:
         """Without a transcriber a transcript has no times, and is found as a whole."""
@@ -80,7 +80,9 @@ class Listener:
                 raise
             except Exception as error:  # noqa: BLE001 - it may raise anything
                 what = f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(": ")
-                odd.append(f"what is said from {clock(speech.start)} on {UNWRITTEN}: {what}")
+                odd.append(
+                    f"what is said from {clock(speech.start)} on can't be written down: {what}"
+                )
         return segments, odd
 
     def _segments(self, speech: Speech) -> Iterator[Segment]:

@@ -11,11 +11,7 @@ from typing import get_args
 
 from retrieval.schema import SkipReason
 
-from .schema import Outcome
-
-# What a message says of a stretch of a film that is missing, since something failed there.
-UNREAD = "it can't be read"
-UNWRITTEN = "can't be written down"
+from .schema import Given, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +26,7 @@ class Row:
         message: the same in words; of an indexed file, what was odd about it.
         given: what its source said of it, as `Given.dump` writes it.
         missing: its root couldn't be seen when it was last looked for.
+        has_gap: something of a film is missing that failed, and that another attempt may bring.
     """
 
     uri: str
@@ -41,11 +38,7 @@ class Row:
     message: str = ""
     given: str | None = None
     missing: bool = False
-
-    @property
-    def has_gap(self) -> bool:
-        """Whether a stretch of an indexed film is missing that another attempt may bring."""
-        return self.reason is None and tells_of_gap(self.message)
+    has_gap: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +61,14 @@ class Done:
     script: str | None = None
 
 
-def tells_of_gap(message: str) -> bool:
-    """Whether a message says that a stretch is missing."""
-    return UNREAD in message or UNWRITTEN in message
+def given_of(row: Row | None) -> Given | None:
+    """What a file's source said of it, if it said anything."""
+    return Given.load(row.given) if row and row.given else None
 
 
 def row_of(values: Sequence[object]) -> Row:
     """The row of a line of the table; ValueError for what no writer wrote."""
-    uri, signature, asset, recipe, outcome, reason, message, given, missing = values
+    uri, signature, asset, recipe, outcome, reason, message, given, missing, *later = values
     if outcome not in get_args(Outcome):
         raise ValueError(f"{outcome!r} is no outcome")
     return Row(
@@ -88,4 +81,5 @@ def row_of(values: Sequence[object]) -> Row:
         str(message),
         None if given is None else str(given),
         bool(missing),
+        bool(later and later[0]),  # a ledger of format 1 that is only read has no such column
     )

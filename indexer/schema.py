@@ -110,7 +110,7 @@ class Reading:
     Attributes:
         drafts: None when only the description was asked for, since they are known already.
         speech, script, following, media_s: of a stretch; see `timed.Stretch`.
-        is_gap: whether it stands for a stretch that couldn't be read.
+        has_gap: whether something of it failed, and is missing, that another attempt may bring.
         warnings: what was odd and didn't matter (a sidecar that can't be read).
         seconds: that it took, by the clock.
     """
@@ -124,7 +124,7 @@ class Reading:
     script: str | None = None
     following: float | None = None
     media_s: float = 0.0
-    is_gap: bool = False
+    has_gap: bool = False
 
     @property
     def bytes(self) -> int:

@@ -99,6 +99,7 @@ def test_what_a_transcriber_fails_at_is_told_and_costs_itself_only() -> None:
     assert one.warnings == (
         "what is said from 0:00.0 on can't be written down: RuntimeError: out of range",
     )
+    assert (one.has_gap, two.has_gap) == (True, False)
     assert _passages(two) == [("hello", Span(120.0, 121.0))]
 
 
