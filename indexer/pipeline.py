@@ -22,7 +22,7 @@ from threading import Thread
 
 from retrieval.collection import Collection
 from retrieval.errors import UsageError
-from retrieval.schema import CHANNEL_OF_KIND, printable
+from retrieval.schema import CHANNEL_OF_KIND, path_of, printable
 
 from . import registry
 from .calibrate import calibrated
@@ -56,8 +56,8 @@ class IndexOptions:
             these, so that it isn't read twice.
         follow_symlinks: whether links to folders are entered.
         dry_run: only say what would be done; what would be read counts as indexed.
-        retry: only the files that failed before, as a whole or in a stretch (below the given paths,
-            if any are given).
+        retry: only the files that failed before, as a whole or in a stretch, and films that were
+            left half done (below the given paths, if any are given).
         prune: forget missing files too.
         restore: take back what `remove` took out.
         fast: of films only key frames are decoded: quick, and coarse in time.
@@ -111,7 +111,7 @@ def index(
 def _open(paths: Sequence[str], session: Session, options: IndexOptions) -> list[Source]:
     captions = open_captions(options)
     if options.retry:
-        return [registry.open_failures(_to_retry(session.ledger), paths)]
+        return [registry.open_failures(dict.fromkeys(_to_retry(session.ledger)), paths)]
     opened = [] if captions is None else [captions]
     if paths:
         opened.append(
@@ -126,12 +126,14 @@ def _open(paths: Sequence[str], session: Session, options: IndexOptions) -> list
 
 
 def _to_retry(ledger: Ledger) -> Iterator[str]:
-    """The files that failed, and those that lack a stretch with all others of their bytes."""
+    """The files that failed, and those that are there and lack a stretch, with their copies."""
+    begun = ledger.begun()
     for row in ledger.scan():
         if row.reason is not None and row.reason.is_failure:
             yield row.uri
-        elif row.asset and row.has_gap:
-            yield from (other.uri for other in ledger.holding(row.asset))
+        elif row.asset and (row.has_gap or row.asset in begun):
+            uris = (other.uri for other in ledger.holding(row.asset))
+            yield from (uri for uri in uris if os.path.exists(path_of(uri)))
 
 
 def open_captions(options: IndexOptions) -> Source | None:

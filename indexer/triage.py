@@ -51,8 +51,8 @@ class Triage:
     Attributes:
         recipes: how a file of each modality is turned into documents now.
         restore: whether files that `remove` took out are taken back.
-        retry: whether a file is read although nothing of it has changed, and one that lacks a
-            stretch from its beginning.
+        retry: whether a file is read although nothing of it has changed; one that is done and
+            lacks a stretch, from its beginning.
         dry_run: whether the ledger is left as it is.
         skip: told of every file that is skipped, with what the ledger says of it so far.
     """
@@ -80,7 +80,7 @@ class Triage:
             files = self._unmet(chunk)
             known = self.ledger.rows([file.uri for file in files])
             if self.retry and not self.dry_run:
-                self.ledger.redo(row.asset for row in known.values() if row.asset and row.has_gap)
+                self.ledger.redo(list(self._lacking(files, known)))
             for file in files:
                 row = known.get(file.uri)
                 if row and row.missing and not self.dry_run:
@@ -108,6 +108,15 @@ class Triage:
             del files[uri]
         self.ledger.see(list(files))
         return list(files.values())
+
+    def _lacking(self, files: Iterable[Item | Skipped], known: Mapping[str, Row]) -> Iterator[str]:
+        """Assets of films that are there, and that are done but for a stretch that failed."""
+        for file in files:
+            row = known.get(file.uri)
+            if isinstance(file, Item) and row and row.asset and row.recipe:
+                made = self.ledger.made(row.asset, row.recipe)
+                if any(one.has_gap for one in made):
+                    yield row.asset
 
     def _leave_to_pictures(self, sidecars: Sequence[str]) -> None:
         """Forget texts that were indexed by themselves until a picture came beside them."""

@@ -18,7 +18,7 @@ from retrieval.collection import Collection
 from retrieval.document_stores.sqlite import SqliteStore
 from retrieval.errors import BadInputError
 from retrieval.schema import SkipReason, Span
-from retrieval.timed import STRETCH_S, Segment
+from retrieval.timed import STRETCH_S
 from retrieval.vector_stores.exact import ExactStore
 from tests import collections, corpus
 from tests.indexer.conftest import outcomes
@@ -214,11 +214,7 @@ def test_a_stretch_that_cannot_be_read_costs_itself_only(
     assert max(starts) >= 2 * STRETCH_S
 
 
-def test_a_film_that_lacks_a_stretch_is_read_again_by_retry_alone(
-    tmp_path: Path, shown: Path, undisturbed: Undisturbed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (shown / "copy.mp4").write_bytes((shown / "long.mp4").read_bytes())
-    collection = _made(tmp_path / "home")
+def _fail_at_the_second_stretch(patch: pytest.MonkeyPatch) -> None:
     submit = Decoder.submit
 
     def failing(self: Decoder, item: Any, wants: Any, **options: Any) -> Any:
@@ -226,9 +222,17 @@ def test_a_film_that_lacks_a_stretch_is_read_again_by_retry_alone(
             item = replace(item, stat=replace(item.stat, path="/nowhere"))
         return submit(self, item, wants, **options)
 
-    monkeypatch.setattr("indexer.entries._OTHER_BYTES", frozenset())
+    patch.setattr("indexer.entries._OTHER_BYTES", frozenset())
+    patch.setattr(Decoder, "submit", failing)
+
+
+def test_a_film_that_lacks_a_stretch_is_read_again_by_retry_alone(
+    tmp_path: Path, shown: Path, undisturbed: Undisturbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (shown / "copy.mp4").write_bytes((shown / "long.mp4").read_bytes())
+    collection = _made(tmp_path / "home")
     with monkeypatch.context() as patch:
-        patch.setattr(Decoder, "submit", failing)
+        _fail_at_the_second_stretch(patch)
         report = index([shown], collection)
         assert [w for w in report.warnings if "--retry" in w]
         again = index([], collection, options=IndexOptions(retry=True))
@@ -249,36 +253,54 @@ def test_a_film_that_lacks_a_stretch_is_read_again_by_retry_alone(
     assert index([], collection, options=IndexOptions(retry=True)).total == 0
 
 
-def test_what_a_transcriber_failed_at_is_heard_again_by_retry(
-    tmp_path: Path, media: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("mended", [True, False])
+def test_a_retry_that_was_killed_is_gone_on_with_by_another_one(
+    tmp_path: Path,
+    shown: Path,
+    undisturbed: Undisturbed,
+    monkeypatch: pytest.MonkeyPatch,
+    mended: bool,
 ) -> None:
-    """Though nothing was found in the recording, it is no silent one."""
-    heard: list[Segment] = []
+    collection, retry = _made(tmp_path / "home"), IndexOptions(retry=True)
+    with monkeypatch.context() as patch:
+        _fail_at_the_second_stretch(patch)
+        index([shown], collection)
+        if mended:
+            patch.undo()
+        kill(Ledger, "arrived", 3, lambda: index([], collection, options=retry))
+    starts = _starts(monkeypatch)
 
-    class Hears:
-        def transcribe(self, samples: Any) -> list[Segment]:
-            if not heard:
-                raise RuntimeError("out of range\nand so on")
-            return heard
+    report = index([], collection, options=retry)
 
-    recording(media / "talk.wav", tone())
+    assert (report.indexed, starts) == (1, [2 * STRETCH_S])
+    assert [w for w in report.warnings if "--retry" in w] == [*report.warnings[1:]]
+    assert len(report.warnings) == (0 if mended else 2)
+    index([], collection, options=retry)
+    assert collections.contents(collection).documents == undisturbed.contents.documents
+
+
+def test_a_stretch_that_is_missing_is_known_though_its_film_was_skipped_meanwhile(
+    tmp_path: Path, shown: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     collection = _made(tmp_path / "home")
-    listening = replace(wants_of(collection.backends), speech=True)
-    monkeypatch.setattr("indexer.entries.wants_of", lambda *_, **__: listening)
-    monkeypatch.setattr("indexer.entries.transcriber_of", lambda _: Hears)
-    failed = index([media], collection)
-    heard.append(Segment("hello", 0.0, 1.0))
-    assert index([media], collection).unchanged == 1
+    keep = Writer._keep_asset
+    kept: list[str] = []
 
-    report = index([], collection, options=IndexOptions(retry=True))
+    def failing(self: Writer, sighting: Any) -> None:
+        kept.append(sighting.uri)
+        if kept[2:] and kept[-1] == kept[-3]:
+            raise BadInputError(SkipReason.UNREADABLE, "can't be read: it is in use")
+        keep(self, sighting)
 
-    assert failed.indexed == 1
-    assert failed.warnings[0].endswith(
-        "from 0:00.0 on can't be written down: RuntimeError: out of range"
-    )
-    assert (report.indexed, report.warnings) == (1, ())
-    texts = [text for *_, text in collections.contents(collection).documents.values()]
-    assert texts == ["hello"]
+    with monkeypatch.context() as patch:
+        _fail_at_the_second_stretch(patch)
+        patch.setattr(Writer, "_keep_asset", failing)
+        assert dict(index([shown], collection).skipped) == {SkipReason.UNREADABLE: 1}
+
+    report = index([shown], collection)
+
+    assert report.indexed == 1
+    assert [w for w in report.warnings if w.startswith("1 file lacks a stretch")]
 
 
 def _start_of(reading: Any) -> float:
