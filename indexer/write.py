@@ -339,7 +339,7 @@ def _with_drafts(entry: Entry, spare: Mapping[str, Entry]) -> Entry:
     read = spare.get(entry.sighting.asset)
     if entry.drafts is not None or read is None:
         return entry
-    row = replace(entry.row, outcome="indexed")
+    row = replace(entry.row, outcome="indexed", has_gap=read.row.has_gap)
     return replace(entry, drafts=read.drafts, making=read.making, row=row)
 
 
