@@ -35,6 +35,7 @@ from retrieval.errors import CorruptError, EcholensError, LockedError, MissingPa
 from retrieval.hosts import keep_host
 
 if TYPE_CHECKING:
+    from retrieval.protocols import DocumentStore
     from retrieval.query.backends import Backends
 
 LEASE_S = 15.0
@@ -198,7 +199,7 @@ def leased(backends: Backends, holder: Holder) -> Iterator[Backends]:
 
 
 @contextmanager
-def held(documents: object, holder: Holder) -> Iterator[Callable[[], None]]:
+def held(documents: DocumentStore, holder: Holder) -> Iterator[Callable[[], None]]:
     """Be the one writer of a document store; gives what raises when that is lost.
 
     Raises:
@@ -210,6 +211,7 @@ def held(documents: object, holder: Holder) -> Iterator[Callable[[], None]]:
     keep_host(holder.directory, holder.host)
     lease = Lease(documents, holder.name, LEASE_S)
     try:
+        documents.upsert([])  # brings a store of an earlier format up to date, now that it's ours
         yield lease.check
     finally:
         lease.release()

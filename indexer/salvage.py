@@ -2,7 +2,7 @@
 
 Gets: a collection's folder and settings. Gives: what is damaged, a line each. Touches: stores,
 ledger, probes, the list of removed files; with `repair` it throws away what is beyond reading.
-Never: the user's files; a part of a newer format, or one that just can't be reached.
+Never: the user's files; a part of another format, or one that just can't be reached.
 
 Each part is looked at by itself, so that one that is damaged hides no other. What a new, empty part
 has to get again comes from the user's files, and the ledger is told so before anything is thrown
@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from retrieval import registry
 from retrieval.abilities import SharedStore
 from retrieval.collection import Collection, named_by, shared_manifest
-from retrieval.errors import CorruptError
+from retrieval.errors import CorruptError, OlderFormatError
 from retrieval.hosts import host_of
 from retrieval.manifest import Manifest, read_manifest
 from retrieval.probes import read_probes, write_probes
@@ -83,6 +83,8 @@ class Salvage:
             self._look()
 
     def _look(self) -> None:
+        if self.repair:
+            self._upgrade_documents()
         with suppress(CorruptError), closing(self._documents(read_only=True)) as documents:
             self._manifest = shared_manifest(documents, self._manifest)
         self._part("ledger", self._read_ledger, self._begin_ledger)
@@ -190,6 +192,16 @@ class Salvage:
         holder = Holder(self._directory, self._host)
         with closing(self._documents(anew=anew)) as store, held(store, holder):
             yield store
+
+    def _upgrade_documents(self) -> None:
+        """What any writer does to a store of an earlier format, which nothing here could read."""
+        try:
+            self._documents(read_only=True).close()
+        except OlderFormatError:
+            with self._writing():
+                pass
+        except CorruptError:
+            pass  # told, and begun anew, in its turn
 
     def _read_documents(self) -> None:
         with closing(self._documents(read_only=True)) as store:

@@ -15,6 +15,7 @@ Gets: nothing. Gives: exception classes. Touches: nothing. Never: prints or exit
     │   └── LockedError           another writer holds the collection
     ├── CollectionError       the collection doesn't fit
     │   ├── NewerFormatError      written by a newer Echolens
+    │   ├── OlderFormatError      written by an older one, and only read here
     │   ├── CorruptError          a part is damaged or inconsistent
     │   │   └── StoreMissingError     a store that was made isn't there any more
     │   └── EncoderMismatchError  another encoder, or one that went wrong in silence
@@ -39,6 +40,7 @@ __all__ = [
     "MissingPartError",
     "NewerFormatError",
     "NotInstalledError",
+    "OlderFormatError",
     "QueryError",
     "SkipReason",
     "StoreMissingError",
@@ -125,6 +127,10 @@ class CollectionError(EcholensError):
 
 class NewerFormatError(CollectionError):
     """A file of the collection was written in a newer format than this version reads."""
+
+
+class OlderFormatError(CollectionError):
+    """A store has an earlier format, which its next writer brings up to date; a reader can't."""
 
 
 class CorruptError(CollectionError):

@@ -124,6 +124,7 @@ def _collection(
 ) -> Iterator[Collection]:
     """The collection of this run: an existing one, a new one, or a stand-in for a dry run."""
     from indexer import create
+    from retrieval.manifest import read_manifest
 
     settings = call.settings()
     if asked.retry or _exists(call.collection):
@@ -132,7 +133,8 @@ def _collection(
         # `create` refuses what the collection isn't, and adds what it may get later.
         opened = create(call.collection, settings=settings, **new) if new else call.open()
         with opened:
-            _say_encoder(call, opened.manifest.channels[0].encoder, settings)
+            # Not from its stores, which may have to be brought up to date before they are read.
+            _say_encoder(call, read_manifest(opened.directory).channels[0].encoder, settings)
             yield opened
         return
     if asked.captions is None:

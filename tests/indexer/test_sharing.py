@@ -11,14 +11,15 @@ import pytest
 
 pytest.importorskip("elasticsearch")
 
-from indexer import create, opening
+from indexer import create, opening, verify
 from indexer.creating import attach
+from indexer.lease import Lease
 from indexer.opening import writing
 from indexer.sharing import keep_manifest, manifest_in, publish, withdraw
 from retrieval import registry
 from retrieval.collection import MANIFEST_RECORD, Collection
 from retrieval.document_stores.elasticsearch import ElasticsearchStore
-from retrieval.errors import CollectionNotFoundError, LockedError, UsageError
+from retrieval.errors import CollectionNotFoundError, LockedError, OlderFormatError, UsageError
 from retrieval.manifest import Manifest, dump_manifest, read_manifest, write_manifest
 from retrieval.protocols import Place
 from tests import collections
@@ -74,6 +75,41 @@ def test_a_manifest_that_another_machine_has_replaced_is_not_overwritten(
     assert found is not None
     assert found.fields == theirs
     assert read_manifest(photos.directory) == known
+
+
+def test_a_run_without_a_change_brings_a_store_of_an_earlier_format_up_to_date(
+    photos: Collection, url: str, elasticsearch_session: ElasticsearchServer
+) -> None:
+    make_older(url, elasticsearch_session)
+    with pytest.raises(OlderFormatError):
+        kept(photos, url)
+    with writing(photos):
+        pass
+    assert kept(photos, url) == read_manifest(photos.directory)
+
+
+def test_mending_begins_no_store_of_an_earlier_format_anew(
+    photos: Collection, url: str, elasticsearch_session: ElasticsearchServer
+) -> None:
+    """Nor does it bring one up to date to which another machine writes."""
+    make_older(url, elasticsearch_session)
+    with closing(ElasticsearchStore(Place(url, photos.directory, read_only=False))) as store:
+        record = store.record(MANIFEST_RECORD)
+        other = Lease(store, "berta:/photos", 2)
+        with pytest.raises(LockedError, match="berta"):
+            verify(photos, repair=True)
+        with pytest.raises(OlderFormatError):
+            kept(photos, url)
+        other.release()
+        assert verify(photos, repair=True).problems == ()
+        assert store.record(MANIFEST_RECORD) == record
+    assert verify(photos).problems == ()
+
+
+def make_older(url: str, server: ElasticsearchServer) -> None:
+    with server.client() as client:
+        older = {"echolens": {"format": 1}}
+        client.indices.put_mapping(index=url.rpartition("/")[2], meta=older)
 
 
 @pytest.mark.parametrize("moved", [False, True])

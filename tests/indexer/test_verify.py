@@ -105,11 +105,6 @@ def _lose_the_words(photos: Collection) -> None:
     _sql(photos, "documents.sqlite", statement)
 
 
-def _age_the_words(photos: Collection) -> None:
-    with closing(sqlite3.connect(photos.directory / "documents.sqlite")) as file:
-        file.execute("PRAGMA user_version = 1")
-
-
 def _lose_a_ledger_row(photos: Collection) -> None:
     _sql(photos, "ledger.sqlite", "DELETE FROM files WHERE uri LIKE '%/0.png'")
 
@@ -162,7 +157,6 @@ DAMAGES: dict[Callable[[Collection], None], str] = {
     _lose_a_pictures_document: ".png: has no document",
     _lose_a_captions_document: "1.png: lacks the document of a caption",
     _lose_the_words: "words",
-    _age_the_words: "documents.sqlite has format 1",
     _lose_a_ledger_row: "0.png: is in the store, not in the ledger",
     _lose_a_sighting: "0.png: is in the ledger, not in the store",
     _add_a_sighting: "ghost.png: is in the store, not in the ledger",

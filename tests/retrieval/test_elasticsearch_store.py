@@ -15,17 +15,18 @@ pytest.importorskip("elasticsearch")
 from elasticsearch import Elasticsearch
 
 from retrieval.abilities import Service
-from retrieval.document_stores.elasticsearch import ElasticsearchStore, connection
+from retrieval.document_stores.elasticsearch import ElasticsearchStore, checking, connection, index
 from retrieval.document_stores.elasticsearch.tokens import token
 from retrieval.errors import (
     CorruptError,
     FilterError,
     LockedError,
     NewerFormatError,
+    OlderFormatError,
     StoreUnreachableError,
 )
 from retrieval.protocols import Place
-from retrieval.schema import Compare, Document, Like, Or, Sighting
+from retrieval.schema import Compare, Document, Like, Or, Sighting, Span
 from tests.contracts.naive_filters import NUMBERS, TEXTS
 from tests.services.elasticsearch import ElasticsearchServer
 from tests.services.proxy import Proxy
@@ -79,6 +80,17 @@ def batch(number: int) -> tuple[list[Document], list[Sighting]]:
     )
 
 
+def make_older(store: ElasticsearchStore, url: str, client: Elasticsearch) -> None:
+    """Fill a store with seven documents in format 1, with terms that no longer are."""
+    documents, sightings = batch(1)
+    store.upsert(documents, sightings)
+    store.close()
+    for document in documents:
+        change = {"words": "cat"}
+        client.update(index=name_of(url), id=f"d:{document.id}", doc=change, refresh=True)
+    client.indices.put_mapping(index=name_of(url), meta={"echolens": {"format": 1}})
+
+
 class TestIndex:
     pytestmark = real
 
@@ -109,6 +121,71 @@ class TestIndex:
             with pytest.raises(NewerFormatError, match="99") as caught:
                 opened(url, read_only=read_only)
             assert caught.value.advice
+
+    def test_an_index_that_is_half_brought_up_to_date_is_gone_on_with(
+        self,
+        url: str,
+        client: Elasticsearch,
+        opened: Callable[..., ElasticsearchStore],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        make_older(opened(url), url, client)
+        monkeypatch.setattr(checking, "_PAGE", 2)
+        bulk, sent, dies_after = connection.Connection.bulk, list[int](), 2
+
+        def dying(self: connection.Connection, actions: Any, **how: str) -> list[int]:
+            if len(sent) == dies_after:
+                raise KeyboardInterrupt
+            sent.append(len(actions))
+            return bulk(self, actions, **how)
+
+        with monkeypatch.context() as killed:
+            killed.setattr(connection.Connection, "bulk", dying)
+            with pytest.raises(KeyboardInterrupt):
+                opened(url).upsert([])
+        assert sent == [2, 2]
+        with pytest.raises(OlderFormatError):
+            opened(url, read_only=True)
+        sent.clear()
+        with monkeypatch.context() as living:
+            living.setattr(connection.Connection, "bulk", dying)
+            dies_after = 9
+            opened(url, existing=True).upsert([])
+        assert sent == [2, 1]
+        store = opened(url, read_only=True)
+        assert len(store.search("dog", 9)) == store.count() == 7
+        assert list(store.check()) == []
+
+    def test_a_writer_that_was_overtaken_brings_nothing_up_to_date(
+        self, url: str, client: Elasticsearch, opened: Callable[..., ElasticsearchStore]
+    ) -> None:
+        make_older(opened(url), url, client)
+        one, other = opened(url), opened(url)
+        one.fence("one")
+        other.fence("other")
+        with pytest.raises(LockedError):
+            one.upsert([])
+        with pytest.raises(OlderFormatError):
+            opened(url, read_only=True)
+        other.upsert([])
+        assert len(opened(url, read_only=True).search("dog", 9)) == 7
+
+    def test_an_index_of_a_version_that_knew_no_films_takes_them(
+        self,
+        url: str,
+        client: Elasticsearch,
+        opened: Callable[..., ElasticsearchStore],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        with monkeypatch.context() as earlier:
+            properties = {name: how for name, how in index.PROPERTIES.items() if name != "time"}
+            earlier.setattr(index, "PROPERTIES", properties)
+            make_older(opened(url), url, client)
+        shot = Document.of(ASSET, "shot", "toy/video", Span(3.0, 4.0))
+        store = opened(url, existing=True)
+        store.upsert([shot], [SEEN])
+        assert store.select(None, 9, during=Span(0, 99)) == [shot.id]
+        assert list(store.check()) == []
 
     def test_an_index_of_somebody_else_is_refused_and_left_alone(
         self, url: str, client: Elasticsearch, opened: Callable[..., ElasticsearchStore]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import resource
 import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ from retrieval.errors import (
     EcholensError,
     FilterError,
     NewerFormatError,
+    OlderFormatError,
     StoreUnreachableError,
 )
 from retrieval.protocols import Place
@@ -125,6 +128,56 @@ def test_words_that_do_not_fit_are_found_and_repaired(
         text = store.get([DOG.id])[DOG.id].text
         assert text
         assert store.search(text, 5).ids == (DOG.id,)
+
+
+UPGRADER = """
+import os, signal, sys
+from pathlib import Path
+from retrieval.document_stores.sqlite import SqliteStore, rows
+from retrieval.protocols import Place
+
+left, terms_of = list(range(int(sys.argv[2]))), rows.terms_of
+
+def dying(text):
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+    left.pop()
+    return terms_of(text)
+
+rows.terms_of = dying
+SqliteStore(Place("sqlite:", Path(sys.argv[1]), read_only=False))
+"""
+
+
+@pytest.mark.parametrize("after", [0, 1, 1_999])
+def test_a_kill_while_a_file_is_brought_up_to_date_leaves_it_as_it_was(
+    tmp_path: Path, after: int
+) -> None:
+    """That many of 2,000 texts have been written by then."""
+    texts = [f"dog {n} {'x' * 1_000}" for n in range(2_000)]
+    with store_in(tmp_path) as store:
+        store.upsert([Document.of(ASSET, "passage", "toy/text", text=t) for t in texts], [SEEN])
+    run_sql(tmp_path / FILE_NAME, "UPDATE words SET terms = 'cat'; PRAGMA user_version = 1")
+    command = [sys.executable, "-c", UPGRADER, str(tmp_path), str(after)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    with pytest.raises(OlderFormatError), store_in(tmp_path, read_only=True):
+        pass
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as file:
+        assert file.execute("SELECT count(*) FROM words WHERE words MATCH 'cat'").fetchone() == (
+            2_000,
+        )
+    with store_in(tmp_path) as store:
+        assert len(store.search("dog", 3_000)) == store.count() == 2_000
+        assert store.search("cat", 5).ids == ()
+        assert list(store.check()) == []
+
+
+def test_a_damaged_file_of_an_earlier_format_has_a_way_out(file: Path) -> None:
+    run_sql(file, "DROP TABLE documents; PRAGMA user_version = 1")
+    for _ in range(2):
+        with pytest.raises(CorruptError) as caught, store_in(file.parent):
+            pass
+        assert "Move the file away" in caught.value.advice
 
 
 def test_a_reader_in_between_does_not_keep_what_was_deleted(file: Path) -> None:

@@ -40,7 +40,7 @@ from . import rows as rows_of
 from .connection import PRODUCT, Action, Connection
 from .erasing import Eraser, pending
 from .filters import Query, admitted, overlapping
-from .index import OPTIONS, PORT, open_index, writers_alias
+from .index import OPTIONS, PORT, open_index, put_format, put_properties, writers_alias
 from .planning import Plan
 from .reading import of_sort
 from .rows import document_key, document_of, outline_of, sighting_of
@@ -60,6 +60,7 @@ class ElasticsearchStore:
         Raises:
             UsageError: the URL isn't one, or has a secret in it.
             NewerFormatError: a newer version made the index.
+            OlderFormatError: an older one did, and it is opened for reading.
             CorruptError: it is missing, closed, or none of ours.
             StoreUnreachableError: no answer, or no access.
         """
@@ -71,7 +72,7 @@ class ElasticsearchStore:
         self._alias = writers_alias(self._connection.name)
         self._eraser = Eraser(self._connection)
         try:
-            open_index(self._connection, place)
+            self._older = open_index(self._connection, place)
         except BaseException:
             self._connection.close()
             raise
@@ -207,8 +208,7 @@ class ElasticsearchStore:
     def repair(self) -> None:
         """Derive words and fields anew where they don't fit."""
         with self._writing():
-            for actions in checking.repairs(self._connection):
-                self._write(actions)
+            self._mend()
 
     def record(self, name: str) -> Record | None:
         """What was last put under a name, whether or not searches see it yet."""
@@ -240,6 +240,21 @@ class ElasticsearchStore:
         """Wait until what was deleted is erased, and let go of the server."""
         self._eraser.finish()
         self._connection.close()
+
+    def _upgrade(self) -> None:
+        """Bring an index of an earlier format up to date: its words, and last what it says it has.
+
+        Killed in between, the next writer goes on. The first writing method does this and not the
+        opening: by then other writers are fenced off, and the lease is renewed meanwhile.
+        """
+        put_properties(self._connection)
+        self._mend()
+        put_format(self._connection)
+        self._older = False
+
+    def _mend(self) -> None:
+        for actions in checking.repairs(self._connection):
+            self._write(actions)
 
     def _write(self, actions: Sequence[Action]) -> None:
         if actions:
@@ -277,6 +292,8 @@ class ElasticsearchStore:
             try:
                 if self._stale:
                     self._refresh()
+                if self._older:
+                    self._upgrade()
                 yield
                 self._stale = False
             except EcholensError:

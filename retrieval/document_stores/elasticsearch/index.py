@@ -16,13 +16,14 @@ from typing import Any
 
 from elasticsearch import BadRequestError
 
-from ...errors import CorruptError, NewerFormatError, StoreUnreachableError
+from ...errors import CorruptError, NewerFormatError, OlderFormatError, StoreUnreachableError
 from ...protocols import Place
 from ...servers.address import Option
 from .connection import Connection
 from .tokens import VALUES
 
 FORMAT = 2  # the terms of 1 told the scripts of Chinese apart
+_META = {"echolens": {"format": FORMAT}}
 PORT = 9200
 
 # On a single node, 1 replica could nowhere lie: `auto` makes one as soon as there are two nodes.
@@ -51,12 +52,13 @@ PROPERTIES: dict[str, Any] = {
 _ADVICE_ELSEWHERE = "Name another index in the URL, or move this one away."
 
 
-def open_index(connection: Connection, place: Place) -> None:
-    """Find the index, or make it where that is allowed.
+def open_index(connection: Connection, place: Place) -> bool:
+    """Find the index, or make it where that is allowed; whether it has an earlier format.
 
     Raises:
-        CorruptError: it is missing, isn't ours, or has a format that isn't read any more.
+        CorruptError: it is missing, or isn't ours.
         NewerFormatError: a newer version made it.
+        OlderFormatError: an older one did, and it is opened for reading.
     """
     make = not place.read_only and (place.anew or not place.existing)
     found = _find(connection)
@@ -67,7 +69,25 @@ def open_index(connection: Connection, place: Place) -> None:
         if not make:
             raise connection.missing()
         found = _make(connection)
-    _check(connection, found)
+    version = _format(connection, found)
+    if version < FORMAT and place.read_only:
+        raise OlderFormatError(
+            f"The {connection} has format {version}; this version reads {FORMAT} alone.",
+            advice="Run `echolens index` once: what writes brings it up to date.",
+        )
+    return version < FORMAT
+
+
+def put_properties(connection: Connection) -> None:
+    """Let searches see in an index of an earlier format all that they see in a new one."""
+    connection.ask(
+        lambda client: client.indices.put_mapping(index=connection.name, properties=PROPERTIES)
+    )
+
+
+def put_format(connection: Connection) -> None:
+    """Say that the index has the format of this version."""
+    connection.ask(lambda client: client.indices.put_mapping(index=connection.name, meta=_META))
 
 
 def writers_alias(name: str, token: str | None = None) -> str:
@@ -117,7 +137,7 @@ def _make(connection: Connection) -> dict[str, Any]:
     }
     mappings = {
         "dynamic": False,
-        "_meta": {"echolens": {"format": FORMAT}},
+        "_meta": _META,
         "properties": PROPERTIES,
     }
     try:
@@ -140,7 +160,8 @@ def _make(connection: Connection) -> dict[str, Any]:
     return found
 
 
-def _check(connection: Connection, found: dict[str, Any]) -> None:
+def _format(connection: Connection, found: dict[str, Any]) -> int:
+    """The format of the index, this one or an earlier one."""
     meta = found["mappings"]["_meta"]["echolens"]
     version = meta.get("format") if isinstance(meta, dict) else None
     if not isinstance(version, int) or found["settings"].get("index.verified_before_close"):
@@ -153,8 +174,4 @@ def _check(connection: Connection, found: dict[str, Any]) -> None:
             f"The {connection} has format {version}; this version reads up to {FORMAT}.",
             advice="Upgrade Echolens: pip install -U echolens",
         )
-    if version < FORMAT:
-        raise CorruptError(
-            f"The {connection} has format {version}; this version reads {FORMAT} alone.",
-            advice="Run `echolens verify --repair`; it says what to index again.",
-        )
+    return version

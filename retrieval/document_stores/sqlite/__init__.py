@@ -78,6 +78,7 @@ class SqliteStore:
 
         Raises:
             NewerFormatError: a newer version wrote it.
+            OlderFormatError: an older one did, and it is opened for reading.
             CorruptError: it is missing, damaged, or no store of ours.
             StoreUnreachableError: no permission, no space, or a file system that can't lock.
         """
@@ -91,6 +92,11 @@ class SqliteStore:
             if place.anew:
                 sqlite_files.remove(self._path)
             self._connection = sqlite_file.open_for_writing(self._path, make=make)
+            try:
+                self._upgrade()
+            except BaseException:
+                self._connection.close()
+                raise
 
     def upsert(self, documents: Sequence[Document], sightings: Sequence[Sighting] = ()) -> None:
         """Write documents and sightings in one commit.
@@ -224,8 +230,6 @@ class SqliteStore:
     def repair(self) -> None:
         """Build the words and every index anew."""
         with sqlite_file.understood(self._path), self._writing() as connection:
-            connection.execute("DROP TABLE words")
-            connection.execute(sqlite_file.WORDS)
             rows_of.write_all_words(connection)
             connection.execute("REINDEX")
         self._erase_log()
@@ -234,6 +238,22 @@ class SqliteStore:
         """Close the file; the store can't be used afterwards. A second time does nothing."""
         with self._lock:
             self._connection.close()
+
+    def _upgrade(self) -> None:
+        """Bring a file of an earlier format up to date in one commit; only its words differ."""
+        with self._using() as connection:
+            if not sqlite_file.is_older(connection):
+                return
+        try:
+            with sqlite_file.understood(self._path), self._writing() as connection:
+                rows_of.write_all_words(connection)
+                sqlite_file.mark(connection)
+        except CorruptError as error:
+            error.advice = (
+                "Move the file away and run `echolens verify --repair`; it says what to index."
+            )
+            raise
+        self._erase_log()
 
     def _read(self, sql: str, *parameters: Any) -> list[Any]:
         """The rows of one statement, hence of one committed state."""

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ... import sqlite_files
-from ...errors import CorruptError, StoreUnreachableError
+from ...errors import CorruptError, OlderFormatError, StoreUnreachableError
 
 FORMAT = 2  # the terms of 1 told the scripts of Chinese apart
 WAIT_S = 10.0  # for another connection's commit
@@ -66,7 +66,10 @@ PRAGMA user_version = {FORMAT};
 
 
 def open_for_writing(path: Path, *, make: bool) -> sqlite3.Connection:
-    """Open the file; made if it isn't there and `make` says so, else that is damage."""
+    """Open the file; made if it isn't there and `make` says so, else that is damage.
+
+    It may have an earlier format: see `is_older`.
+    """
     with sqlite_files.errors_of(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +77,7 @@ def open_for_writing(path: Path, *, make: bool) -> sqlite3.Connection:
             raise StoreUnreachableError(f"{path.parent} can't be made: {error}.") from error
         connection = sqlite_files.open_for_writing(path, make=make, wait_s=WAIT_S)
         try:
-            made = _is_made(connection, path)
+            made = _format(connection, path) > 0
             if not made and not make:
                 raise sqlite_files.missing(path)
             _prepare_for_writing(connection, path)
@@ -93,13 +96,30 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     with sqlite_files.errors_of(path):
         connection = sqlite_files.open_for_reading(path, wait_s=WAIT_S)
         try:
-            if not _is_made(connection, path):
+            version = _format(connection, path)
+            if not version:
                 raise sqlite_files.missing(path)
+            if version < FORMAT:
+                raise OlderFormatError(
+                    f"{path} has format {version}; this Echolens reads {FORMAT} alone.",
+                    advice="Run `echolens index` once: what writes brings it up to date.",
+                )
             _add_functions(connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+
+def is_older(connection: sqlite3.Connection) -> bool:
+    """Whether the file has an earlier format: its words are to be made anew, and then its mark."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version) < FORMAT
+
+
+def mark(connection: sqlite3.Connection) -> None:
+    """Say that the file has the format of this version."""
+    connection.execute(f"PRAGMA user_version = {FORMAT}")
 
 
 @contextmanager
@@ -143,17 +163,12 @@ def _prepare_for_writing(connection: sqlite3.Connection, path: Path) -> None:
     _add_functions(connection)
 
 
-def _is_made(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether the tables are there, in a format that this version reads."""
+def _format(connection: sqlite3.Connection, path: Path) -> int:
+    """The format of the tables, this one or an earlier one; 0 where there are none."""
     version = sqlite_files.version_of(connection, path, FORMAT)
-    if 0 < version < FORMAT:
-        raise CorruptError(
-            f"{path} has format {version}; this Echolens reads {FORMAT} alone.",
-            advice="Run `echolens verify --repair`; it says what to index again.",
-        )
     if version == 0 and connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
         raise CorruptError(
             f"{path} is a SQLite file, but not one that Echolens made.",
             advice="Move it away, or name another folder.",
         )
-    return bool(version)
+    return version

@@ -17,6 +17,7 @@ from typing import Any
 from ...schema import Document, FieldValue, Sighting, Span, field_type
 from ...values import is_id, kept_value
 from ...words import index_terms
+from .file import WORDS
 
 DOCUMENT = "d.id, d.asset, d.kind, d.channel, d.span_start, d.span_end, d.text"
 OUTLINE = "d.id, d.asset, d.kind, d.channel, NULL, NULL, NULL"
@@ -80,7 +81,9 @@ def write_documents(connection: sqlite3.Connection, documents: Mapping[str, Docu
 
 
 def write_all_words(connection: sqlite3.Connection) -> None:
-    """Fill the empty words table from the documents."""
+    """Make the table of words anew from the documents."""
+    connection.execute("DROP TABLE words")
+    connection.execute(WORDS)
     texts = connection.execute("SELECT number, text FROM documents WHERE text IS NOT NULL")
     connection.executemany(_ADD_WORDS, ((number, terms_of(text)) for number, text in texts))
 

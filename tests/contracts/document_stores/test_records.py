@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from retrieval import words
 from retrieval.abilities import Served, SharedStore
-from retrieval.errors import CorruptError, StoreUnreachableError
+from retrieval.errors import CorruptError, OlderFormatError, StoreUnreachableError
 from retrieval.registry import schemes
 from retrieval.schema import Document, Exists, Sighting, Span
 
@@ -203,20 +204,29 @@ def test_a_store_beyond_reading_is_made_anew(
     assert list(store.check()) == []
 
 
-def test_a_store_of_an_earlier_format_is_refused_and_made_anew(
-    opened: Opener, scheme: Subject, tmp_path: Path
+def test_the_next_writer_brings_a_store_of_an_earlier_format_up_to_date(
+    opened: Opener, scheme: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its terms are others, so what it holds would not be found."""
-    store = opened()
-    store.upsert([passage(1, "一只小狗")], [seen(1)])
-    store.close()
+    documents = [passage(1, "一隻小狗"), passage(2, "a dog"), image(1)]
+    with monkeypatch.context() as earlier:
+        earlier.setattr(words, "one_script", str)
+        store = opened()
+        store.upsert(documents, [seen(1, year=2020), seen(2)])
+        store.close()
     scheme.age(tmp_path)
-    for read_only in (True, False):
-        with pytest.raises(CorruptError, match="has format 1") as caught:
-            opened(read_only=read_only, existing=True)
-        assert "verify --repair" in caught.value.advice
+    for _ in range(2):
+        with pytest.raises(OlderFormatError, match="has format 1") as caught:
+            opened(read_only=True, existing=True)
+        assert "echolens index" in caught.value.advice
+    writer = opened(existing=True)
+    writer.upsert([])
+    for store in (writer, opened(read_only=True, existing=True)):
+        assert texts_found(store, "一只小狗") == texts_found(store, "一隻") == ["一隻小狗"]
+        assert list(store.scan()) == sorted(documents, key=lambda document: document.id)
+        assert store.fields() == {"year": "number"}
+        assert list(store.check()) == []
+    scheme.age(tmp_path)
     assert opened(existing=True, anew=True).count() == 0
-    assert opened(read_only=True, existing=True).count() == 0
 
 
 @pytest.mark.parametrize("options", [{"read_only": True}, {"existing": True}])
