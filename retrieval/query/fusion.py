@@ -10,7 +10,7 @@ statistics (words, by BM25) adds ``weight * 61 / (60 + rank)``, for its first 1,
 
 What a leg says by scores counts by the kind of the document that says it, too. What is said in a
 film seldom has to do with what is asked, and then a line of speech is noise, as loud as that of the
-shots: it counts for less (see `SPEECH_WEIGHT`), unless speech is what is asked for.
+shots: it counts for less (see `SPEECH_WEIGHT`), unless speech alone is looked for in its channel.
 
 The answer must not depend on how deep the legs were searched, or k = 10 would not begin k = 100.
 So it is that of ranking everything, found without doing so by the threshold algorithm (Fagin, Lotem
@@ -47,8 +47,8 @@ class Weights:
     Attributes:
         words: the leg of BM25.
         channels: by channel key, those that differ from `CHANNEL_WEIGHT`.
-        speech: lines of speech, beside the other documents of their channel; not in a leg that
-            goes by ranks.
+        speech: lines of speech, beside the other documents of their channel: not where speech
+            alone may be found in it, nor in a leg that goes by ranks.
     """
 
     words: float = WORDS_WEIGHT
@@ -100,8 +100,8 @@ class LegGroups:
         return by_score or self.floor is None or len(self.groups) >= RECIPROCAL_DEPTH
 
 
-class Said(Protocol):
-    """A leg, as far as its score goes."""
+class Scale(Protocol):
+    """What a leg's scores are measured by."""
 
     @property
     def name(self) -> str: ...
@@ -117,7 +117,9 @@ class LegScore:
 
     Attributes:
         name: the leg.
-        rank: from 1; None when the hit lay deeper than the leg had to be searched.
+        rank: from 1; None where it isn't known: the hit lay deeper than the leg had to be
+            searched, or too near the end of that search to be `certain`; and of a moment, in a
+            leg that goes by scores.
         score: the leg's own (cosine, BM25).
         standardised: spreads above the background; None for a leg without statistics.
         contribution: what it added to the fused score, by the weights of the leg and of the kind
@@ -270,7 +272,7 @@ def _leg_score(leg: LegGroups, key: str) -> LegScore | None:
     return scored(leg, best, rank)
 
 
-def scored(leg: Said, best: Best, rank: int | None) -> LegScore:
+def scored(leg: Scale, best: Best, rank: int | None) -> LegScore:
     """What a leg said of a document, at a rank if it is known."""
     spreads = None if leg.background is None else _spreads(leg.background, best.score)
     contribution = leg.weight * worth(leg.background, best)

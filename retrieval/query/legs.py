@@ -30,14 +30,14 @@ from retrieval.schema import (
 from .backends import Backends
 from .encode import Missing, QueryVector
 from .filters import Gate
-from .fusion import RECIPROCAL_DEPTH, LegGroups, Said, certain
+from .fusion import RECIPROCAL_DEPTH, LegGroups, Scale, certain
 from .grouping import Groups, collapse
 from .parse import Query
 
 _LEAST_SPREAD = 1e-6  # of cosines; below it a background tells nothing apart
 
 
-class Leg(Said, Protocol):
+class Leg(Scale, Protocol):
     """One first-stage search of one query.
 
     Attributes:
@@ -168,13 +168,16 @@ def open_legs(
 
 
 def _kinds(query: Query, channel: Channel) -> dict[Kind, float]:
-    """What a document of a channel counts, by those of its kinds that may be found; {}: all 1."""
+    """What a document of a channel counts, by those of its kinds that may be found.
+
+    {} where all count the same: weights tell kinds of one channel apart, not channels.
+    """
     kinds = {
         kind: query.weights.of_kind(kind)
         for kind in query.kinds or CHANNEL_OF_KIND
         if CHANNEL_OF_KIND[kind] == channel.modality
     }
-    return kinds if set(kinds.values()) != {1.0} else {}
+    return kinds if len(set(kinds.values())) > 1 else {}
 
 
 def _no_background(channel: Channel) -> MissingPartError:

@@ -136,7 +136,7 @@ def spoken_query(text: str) -> Query:
 
     Who quotes knows some of the words themselves, so these count for more than what they mean.
     """
-    weights = Weights(words=QUOTED_WORDS_WEIGHT, speech=1.0)
+    weights = Weights(words=QUOTED_WORDS_WEIGHT)
     return Query((Part(text, "text"),), weights, kinds=frozenset({"speech"}))
 
 

@@ -87,8 +87,8 @@ def best_moments(legs: Sequence[Leg], gate: Gate, k: int) -> list[Answer]:
         said.update((leg, listen(leg, gate, depth)) for leg in due)
         ordered = [said[leg] for leg in legs]
         found = _first(lines, ordered, k)
-        scored = [(one.moment.score, asset) for asset, one in found]
-        if settled(scored, ordered, k):
+        ranked = [(one.moment.score, asset) for asset, one in found]
+        if settled(ranked, ordered, k):
             return [lines.answer(asset, one) for asset, one in found[:k]]
         due = [leg for leg in legs if said[leg].floor is not None]
         depth *= GROWTH

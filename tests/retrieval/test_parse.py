@@ -146,8 +146,8 @@ def test_more_parts_than_anybody_means_are_refused() -> None:
         parse_query(" + ".join(["dog"] * 65))
 
 
-def test_who_asks_for_what_was_said_gets_no_signs_and_speech_in_full() -> None:
+def test_who_asks_for_what_was_said_gets_no_signs_and_speech_alone() -> None:
     query = spoken_query("2:ten - nine")
     assert query.parts == (Part("2:ten - nine"),)
     assert query.kinds == {"speech"}
-    assert query.weights == Weights(words=QUOTED_WORDS_WEIGHT, speech=1.0)
+    assert query.weights == Weights(words=QUOTED_WORDS_WEIGHT)

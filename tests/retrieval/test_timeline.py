@@ -95,9 +95,8 @@ def gains_of(collection: Made, asked: Asked, *, timed: bool = True) -> list[dict
         else:
             spreads = (ranking.scores.astype(np.float64) - BACKGROUND.mean) / BACKGROUND.std
             speech = {d.id for d in collection.documents if d.kind == "speech"}
-            weights = np.array(
-                [asked.weights.speech if id_ in speech else 1 for id_ in ranking.ids]
-            )
+            weight = 1 if asked.kinds == {"speech"} else asked.weights.speech
+            weights = np.array([weight if id_ in speech else 1 for id_ in ranking.ids])
             told.append(dict(zip(ranking.ids, (weights * spreads).tolist(), strict=True)))
     words = store.search(WORDS, 10**6, where=asked.where).ids
     return [*told, _by_rank([id_ for id_ in words if id_ in shown], shown)]
