@@ -13,7 +13,8 @@ decided here, once, so that stores can't differ:
   Taiwan or of modern Japan stands as its simplified character (圖 and 図 as 图, 乾 and 幹 as 干),
   each by itself and none by its phrase, or a part of a text might not find the text. A simplified
   character stands for itself, so that none finds another: 画 isn't 划. Hence some that only phrases
-  tell apart aren't found: Taiwan's 著 by 着, 瞭解 by 了解, the Japanese 弁 by 辩.
+  tell apart aren't found: 瞭解 by 了解, the Japanese 弁 by 辩. But 著 stands as 着, which Taiwan
+  writes so, and which few texts do without (看著, 看着).
 - Scripts written without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese), and Korean, whose
   particles cling to words, have no word borders that a small program could find. Their runs are
   indexed as single characters and as pairs; a query asks for pairs, or for its one character.
@@ -55,6 +56,8 @@ _REPLACED = str.maketrans(
     | {chr(code): "" for code in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))}
 )
 
+# Two in simplified texts, one in Taiwan's; what is meant is told by its neighbours, hence by pairs.
+_JOINED = {"著": "着"}
 # Of characters that those from traditional to simplified (TSCharacters) don't have.
 _TABLES_OF_FORMS = ("STCharacters", "HKVariants", "TWVariants", "JPShinjitaiCharacters")
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
@@ -119,7 +122,7 @@ def _forms_of_han() -> Mapping[int, str]:
             known = [one for one in row if one in forms or one.encode("gb2312", "ignore")]
             form = forms.get(known[0], known[0]) if known else row[0]
             forms |= {one: form for one in row if one not in known}
-    return {ord(one): form for one, form in forms.items() if one != form}
+    return {ord(one): form for one, form in (forms | _JOINED).items() if one != form}
 
 
 def _rows(table: str) -> Iterator[list[str]]:

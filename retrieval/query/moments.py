@@ -28,7 +28,7 @@ from retrieval.schema import TIMED_KINDS, Document, Kind, Span
 # well as each other and 0.5 takes in too much; the more legs add up, the more their noise does, and
 # a cut near 1 would part what belongs together.
 CUT = 2 / 3
-_ROUNDING = 1e-9  # relative; sums of the same numbers may differ by so much
+_ROUNDING = 1e-6  # relative; sums may differ by so much: vectors are float32
 _Numbers = NDArray[np.float64]
 
 _LABELS: Mapping[Kind, str] = {

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from retrieval.query import engine, fusion, legs, timeline
@@ -171,7 +171,11 @@ WEIGHTS = st.builds(Weights, speech=st.sampled_from([fusion.SPEECH_WEIGHT, 0.0, 
 ASKED = st.builds(Asked, WHERES, BETWEEN, KINDS, st.booleans(), WEIGHTS)
 
 
+TWO_THIRDS_BY_RANK = Film((Part("shot", 0, 1, 0.0), Part("speech", 0, 2, 0.0, "a red boat")))
+
+
 @settings(max_examples=40)
+@example(films=[TWO_THIRDS_BY_RANK], asked=Asked(by_rank=True), k=1)
 @given(films=FILMS, asked=ASKED, k=st.integers(1, 12))
 def test_promise_4_the_k_best_moments_are_those_of_ranking_every_moment(
     films: list[Film], asked: Asked, k: int
