@@ -320,7 +320,8 @@ def test_the_command_dies_between_vectors_and_documents(
     shelf: Shelf, media: Path, tmp_path: Path, then: list[str]
 ) -> None:
     """Vectors without documents are never found, and gone or complete after the next run."""
-    point = "retrieval.document_stores.elasticsearch:ElasticsearchStore.upsert#2"
+    # The first call brings the store up to date, the second writes the first batch.
+    point = "retrieval.document_stores.elasticsearch:ElasticsearchStore.upsert#3"
     killed = shelf.run("index", media, kill=point)
     assert killed.code == -signal.SIGKILL
     with shelf.open() as collection:
