@@ -164,12 +164,12 @@ def _stills(collection: Collection, asset: str, moment: Moment) -> tuple[Still, 
         int((each.time_s - moment.start) / part_s): each
         for each in _thumbnails(collection, asset, moment.span)
     }
-    return tuple(
-        Still(kept[part].time_s, clock(kept[part].time_s), kept[part].jpeg)
-        if part in kept
-        else Still(time_s := moment.start + (part + 0.5) * part_s, clock(time_s))
-        for part in range(count)
-    )
+    stills = []
+    for part in range(count):
+        thumbnail = kept.get(part)
+        time_s = thumbnail.time_s if thumbnail else moment.start + (part + 0.5) * part_s
+        stills.append(Still(time_s, clock(time_s), thumbnail.jpeg if thumbnail else None))
+    return tuple(stills)
 
 
 def _thumbnails(collection: Collection, asset: str, during: Span) -> list[Thumbnail]:

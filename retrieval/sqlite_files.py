@@ -1,7 +1,7 @@
-"""Opening a SQLite file, and what its errors mean: one set of rules for all who keep one.
+"""SQLite files: opening, commits, what their errors mean. One set of rules for all who keep one.
 
-Gets: a path. Gives: a connection in autocommit; the kind of an error. Touches: that file, its
-``-wal`` and its ``-shm``. Never: a table, a row.
+Gets: a path, or its open connection. Gives: a connection in autocommit; a transaction; an error in
+the library's words. Touches: that file, its ``-wal`` and its ``-shm``. Never: a table.
 
 A writer works in WAL mode with ``synchronous=FULL``, so a commit that returned survives a power
 cut, and with ``secure_delete``, so deleted bytes are overwritten with zeros. A reader opens with
